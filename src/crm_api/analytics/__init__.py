@@ -1,0 +1,1 @@
+"""Runs, scores and reports; the model files are pure Polars and may be imported by workers."""
