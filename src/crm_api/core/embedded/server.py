@@ -1,0 +1,220 @@
+"""What the embedded servers share: a folder with lock, password, port and log; a child process; and its end."""
+
+import fcntl
+import hashlib
+import os
+import secrets
+import signal
+import socket
+import subprocess
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import IO, ClassVar, Self
+
+import psutil
+
+from crm_api.core.embedded.places import ServerFailed, User
+from crm_api.core.secret_files import kept_secret
+
+# Below the range of outgoing connections: a client that dials a dead server there could be connected to itself.
+_PORTS = range(20_000, 30_000)
+_LOG_BYTES = 20_000_000
+
+
+class ServerTaken(ServerFailed):
+    """Another live process owns this server's folder."""
+
+
+def tail(log: Path, lines: int = 20) -> str:
+    """Return the last lines of a log, or nothing when there is none."""
+    try:
+        with log.open("rb") as file:
+            file.seek(max(0, log.stat().st_size - 400 * lines))
+            return "\n".join(file.read().decode(errors="replace").splitlines()[-lines:])
+    except OSError:
+        return ""
+
+
+def free_port(preferred: int | None = None, host: str = "127.0.0.1") -> int:
+    """Return the preferred TCP port when nobody listens on it, else another that is free."""
+    drawn = secrets.SystemRandom().sample(_PORTS, 50)
+    for port in [preferred, *drawn] if preferred else drawn:
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((host, port))
+            except OSError:
+                continue
+            return port
+    raise ServerFailed(f"No free TCP port on {host} between {_PORTS.start} and {_PORTS.stop}")
+
+
+class EmbeddedServer(ABC):
+    """What both servers share: a folder with lock, password, port and log; a child process; and its end."""
+
+    name: ClassVar[str]
+    stop_signals: ClassVar[Sequence[tuple[signal.Signals, float]]]
+    start_seconds: ClassVar[float]
+
+    def __init__(self, folder: Path, *, log: Path | None = None) -> None:
+        """Name a server by its folder; nothing is started yet."""
+        self.folder = folder.absolute()
+        self.log = log.absolute() if log else self.folder / f"{self.name}.log"
+        self.port: int | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+        self._lock: IO[str] | None = None
+
+    @property
+    def pid(self) -> int | None:
+        """Process id while it runs."""
+        return self._process.pid if self._process and self._process.poll() is None else None
+
+    @property
+    def password(self) -> str:
+        """The random password of this folder's server."""
+        return kept_secret(self.folder / "password")
+
+    @property
+    @abstractmethod
+    def url(self) -> str:
+        """How a program on this machine reaches the server."""
+
+    def start(self) -> str:
+        """Start it, having stopped what a killed owner left running here, and return its URL.
+
+        The port of the last start is taken again when it is free. Raises ServerTaken or ServerFailed.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._take_lock()
+        try:
+            self._prepare()
+            for attempt in range(3):
+                self.port = free_port(self._last_port() if attempt == 0 else None)
+                if self._comes_up():
+                    (self.folder / "port").write_text(f"{self.port}\n")
+                    return self.url
+                if "in use" not in tail(self.log, 5):
+                    break
+            raise ServerFailed(f"{self.name} ended while starting. Its log {self.log} ends with:\n{tail(self.log)}")
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """End the server, gently first, and free its folder for another owner."""
+        for how, seconds in self.stop_signals:
+            if self._process is None or self._process.poll() is not None:
+                break
+            self._process.send_signal(how)
+            try:
+                self._process.wait(seconds)
+            except subprocess.TimeoutExpired:
+                continue
+        self._process = None
+        if self._lock:
+            self._lock.close()
+            self._lock = None
+
+    def __enter__(self) -> Self:
+        """Start it for the length of a block."""
+        self.start()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        """Stop it at the block's end."""
+        self.stop()
+
+    @abstractmethod
+    def _prepare(self) -> None:
+        """Make ready what the command needs; the folder is locked."""
+
+    @abstractmethod
+    def _launch(self, port: int) -> subprocess.Popen[bytes]:
+        """Start the process."""
+
+    @abstractmethod
+    def _is_ready(self) -> bool:
+        """Say whether it answers."""
+
+    @property
+    def _mark(self) -> str:
+        """Shown in the titles of the server's processes, so that they can be told from those of other folders."""
+        return f"crm-{hashlib.sha256(str(self.folder.resolve()).encode()).hexdigest()[:12]}"
+
+    def _take_lock(self) -> None:
+        # The system drops the lock with the process that holds it, so a killed owner leaves none behind.
+        if self._lock:
+            return
+        lock = (self.folder / "lock").open("a+")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            lock.seek(0)
+            owner = lock.read().strip() or "unknown"
+            lock.close()
+            raise ServerTaken(f"{self.name} in {self.folder} is in use by process {owner}") from None
+        lock.truncate(0)
+        lock.write(f"{os.getpid()}\n")
+        lock.flush()
+        self._lock = lock
+
+    def _last_port(self) -> int | None:
+        try:
+            return int((self.folder / "port").read_text())
+        except (OSError, ValueError):
+            return None
+
+    def _comes_up(self) -> bool:
+        """Wait until it answers (true) or ends (false)."""
+        self._process = self._launch(self.port or 0)
+        for _ in range(int(self.start_seconds / 0.02)):
+            if self._is_ready():
+                return True
+            try:
+                self._process.wait(0.02)
+            except subprocess.TimeoutExpired:
+                continue
+            return False
+        raise ServerFailed(f"{self.name} was not ready after {self.start_seconds:.0f} s; its log is {self.log}")
+
+    def _spawn(self, command: Sequence[str], user: User | None) -> subprocess.Popen[bytes]:
+        if self.log.exists() and self.log.stat().st_size > _LOG_BYTES:
+            self.log.replace(self.log.with_suffix(".log.1"))
+        with self.log.open("ab") as log:
+            return start_process(command, user, output=log)
+
+
+def start_process(command: Sequence[str], user: User | None, *, output: IO[bytes]) -> subprocess.Popen[bytes]:
+    """Start a program as that user, with nothing of our environment, and a pipe to its standard input."""
+    return subprocess.Popen(
+        command,
+        stdin=subprocess.PIPE,
+        stdout=output,
+        stderr=subprocess.STDOUT,
+        cwd="/",
+        env={"LC_ALL": "C", "PATH": os.defpath},
+        umask=0o077,
+        user=user.uid if user else None,
+        group=user.gid if user else None,
+        extra_groups=[] if user else None,
+        # In a session of its own, so that Ctrl-C at the terminal reaches its owner only, who ends it in order.
+        start_new_session=True,
+    )
+
+
+def end_processes(is_ours: Callable[[list[str]], bool], gently: signal.Signals) -> None:
+    """End what a killed owner left running, known by its command line."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            words = process.cmdline()
+            if words and is_ours(words):
+                process.send_signal(gently)
+                found.append(process)
+        except psutil.Error:
+            continue
+    _, alive = psutil.wait_procs(found, timeout=20)
+    for process in alive:
+        process.kill()
+    psutil.wait_procs(alive, timeout=5)
