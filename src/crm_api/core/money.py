@@ -98,6 +98,6 @@ class Money(BaseModel):
         return minor_units(self.amount, self.currency)
 
     @classmethod
-    def from_minor(cls, minor: int, currency: str) -> Self:
+    def from_minor(cls, minor: int, currency: str) -> "Money":
         """Make money of stored minor units."""
         return cls.model_construct(amount=decimal_text(minor, currency), currency=currency)

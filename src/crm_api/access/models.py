@@ -1,0 +1,33 @@
+"""Tables of access: clients and signing keys."""
+
+from datetime import datetime
+
+from sqlalchemy import ARRAY, Text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from ..core.db import Base
+
+
+class Client(Base):
+    """An OAuth client: a partner system, a frontend's server, a worker."""
+
+    __tablename__ = "client"
+
+    client_id: Mapped[str] = mapped_column(primary_key=True)
+    name: Mapped[str]
+    secret_hash: Mapped[str]
+    scopes: Mapped[list[str]] = mapped_column(ARRAY(Text))
+    created_at: Mapped[datetime]
+    revoked_at: Mapped[datetime | None]
+
+
+class SigningKey(Base):
+    """A key access tokens are signed with; the private half is encrypted with the deployment's secret."""
+
+    __tablename__ = "signing_key"
+
+    kid: Mapped[str] = mapped_column(primary_key=True)
+    public_jwk: Mapped[str]
+    private_jwk_encrypted: Mapped[bytes]
+    created_at: Mapped[datetime]
+    retired_at: Mapped[datetime | None]

@@ -1,0 +1,34 @@
+"""The scopes there are: `<resource>:<read|write>` and a few named extras."""
+
+from typing import Final
+
+SCOPES: Final[dict[str, str]] = {
+    "customers:read": "Read customers and their timelines' owners",
+    "customers:write": "Register, change, archive and load customers",
+    "fields:read": "Read the field catalog",
+    "fields:write": "Declare and change custom fields",
+    "touchpoints:read": "Read timelines and touchpoints",
+    "touchpoints:write": "Record touchpoints",
+    "products:read": "Read products",
+    "products:write": "Register, change and load products",
+    "segments:read": "Read segments and their members",
+    "segments:write": "Define and build segments",
+    "offers:read": "Read offers",
+    "offers:write": "Make, change and retire offers",
+    "decisions:read": "Read decisions",
+    "decisions:write": "Have an offer decided for a customer",
+    "analytics:read": "Read analytics runs",
+    "analytics:write": "Start analytics runs",
+    "scores:read": "Read scores",
+    "scores:write": "Write the rows of a run (workers)",
+    "jobs:read": "Read jobs and their progress",
+    "jobs:write": "Cancel jobs",
+    "jobs:work": "Claim jobs and report on them (workers)",
+}
+
+WORKER_SCOPES: Final[tuple[str, ...]] = (
+    *(scope for scope in SCOPES if scope.endswith(":read")),
+    "scores:write",
+    "jobs:work",
+)
+"""What the worker's client may do: read everything, work on jobs, write scores. It changes no customer."""

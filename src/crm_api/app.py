@@ -1,0 +1,93 @@
+"""Composition root: puts the rooms of the house together."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
+
+from . import __version__, health
+from .access import Verifier
+from .access import routes as access
+from .core.db import Database
+from .core.edge import Edge
+from .core.failures import install_handlers
+from .core.limits import RateLimit
+from .core.openapi import install_document
+from .core.paging import Cursors
+from .core.telemetry import configure_logs
+from .jobs.hints import Hints
+from .pages import routes as pages
+from .settings import Settings, SettingsWrong, read_settings
+
+ROUTERS = (
+    access.router,
+    health.router,
+    pages.router,
+)
+DESCRIPTION = """Customers, touchpoints, offers and segments as typed JSON over PostgreSQL.
+
+Get a token from `POST /oauth/token` (button *Authorize*), then call. Every error is an RFC 9457 problem whose `type` is a page that says what to do."""
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """Make the service. Errors: SettingsWrong, naming the variable."""
+    if settings.secret_key is None:
+        raise SettingsWrong("CRM_SECRET_KEY: missing; 32 characters or more, the same at every start")
+    settings.driver_dsn  # noqa: B018  # a missing database is told at the start
+    app = FastAPI(
+        title="crm-api",
+        version=__version__,
+        description=DESCRIPTION,
+        lifespan=_lifespan,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        redirect_slashes=False,
+    )
+    app.openapi_version = "3.2.0"
+    app.state.settings = settings
+    app.state.cursors = Cursors(settings.secret_key.get_secret_value())
+    app.state.rate_limit = RateLimit(settings.read_rate, settings.write_rate)
+    for router in ROUTERS:
+        app.router.routes.extend(router.routes)  # flat: an included router is matched twice and built per prefix
+    install_handlers(app)
+    install_document(app)
+    if settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors_origins,
+            allow_methods=["*"],
+            allow_headers=["*"],
+            expose_headers=[
+                "ETag",
+                "Link",
+                "Location",
+                "RateLimit",
+                "RateLimit-Policy",
+                "Retry-After",
+                "X-Request-Id",
+                "Idempotent-Replayed",
+            ],
+            max_age=600,
+        )
+    app.add_middleware(Edge)
+    return app
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    settings: Settings = app.state.settings
+    async with Database(settings) as database:
+        app.state.database = database
+        app.state.verifier = Verifier(database, settings)
+        app.state.hints = Hints(None if settings.redis_url is None else str(settings.redis_url))
+        yield
+        await app.state.hints.close()
+
+
+def create_app_from_environment() -> FastAPI:
+    """Make the service from `CRM_*` variables, for the server's command line."""
+    settings = read_settings()
+    configure_logs(settings.log_format, settings.log_level)
+    return create_app(settings)

@@ -1,0 +1,140 @@
+"""The database: one engine for writes, one driver pool for reads, and the only commit."""
+
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import datetime
+from decimal import Decimal
+from typing import Annotated, Any
+from uuid import UUID
+
+import asyncpg
+import structlog
+from fastapi import Depends, Request
+from sqlalchemy import DateTime, Integer, LargeBinary, MetaData, Numeric, Text, Uuid, event
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.exc import DisconnectionError
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.orm import DeclarativeBase
+
+from ..settings import Settings
+from .read import Reader
+
+AfterCommit = Callable[[], Awaitable[None]]
+LONGEST_WRITE_SECONDS = 60
+"""No statement and no idle transaction lives longer; watermarks rest on it."""
+
+_SERVER_SETTINGS = {
+    "jit": "off",
+    "timezone": "UTC",
+    "application_name": "crm-api",
+    "statement_timeout": f"{LONGEST_WRITE_SECONDS}s",
+    "idle_in_transaction_session_timeout": f"{LONGEST_WRITE_SECONDS}s",
+}
+log = structlog.get_logger()
+
+
+class Base(DeclarativeBase):
+    """Mother of all tables. Ids and times come from the application, so no column has a server default."""
+
+    metadata = MetaData(
+        naming_convention={
+            "pk": "pk_%(table_name)s",
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "fk": "fk_%(table_name)s_%(referred_table_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+        }
+    )
+    type_annotation_map = {
+        str: Text,
+        int: Integer,
+        bytes: LargeBinary,
+        UUID: Uuid,
+        Decimal: Numeric,
+        datetime: DateTime(timezone=True),
+        dict[str, Any]: JSONB,
+        list[Any]: JSONB,
+    }
+
+
+class Database:
+    """Connections of one process; `async with` opens and closes them, and nothing is connected before it is needed."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    async def __aenter__(self) -> "Database":
+        size = self._settings.pool_size
+        self.engine = create_async_engine(
+            self._settings.sqlalchemy_url,
+            pool_size=size,
+            max_overflow=0,
+            pool_timeout=10,
+            connect_args={"server_settings": _SERVER_SETTINGS, "timeout": 5},
+        )
+        event.listen(self.engine.sync_engine, "checkout", _refuse_dead_connection)
+        self.sessions = async_sessionmaker(self.engine, expire_on_commit=False)
+        self.pool = await asyncpg.create_pool(
+            self._settings.driver_dsn,
+            min_size=0,
+            max_size=size,
+            timeout=5,
+            server_settings=_SERVER_SETTINGS,
+            init=_read_as_wire,
+            reset=_keep_session,
+        )
+        self.reader = Reader(self.pool)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.engine.dispose()
+        with contextlib.suppress(TimeoutError):
+            await self.pool.close()
+
+    @asynccontextmanager
+    async def session(self) -> AsyncIterator[AsyncSession]:
+        """One transaction: committed at the end of the block, rolled back when it raises; then hints leave."""
+        async with self.sessions() as session:
+            async with session.begin():
+                yield session
+            for tell in session.info.get("after_commit", ()):
+                await tell()
+
+
+def after_commit(session: AsyncSession, tell: AfterCommit) -> None:
+    """Call something once the transaction is durable. It must be quick and must not raise: it is a hint, not a record."""
+    session.info.setdefault("after_commit", []).append(tell)
+
+
+def _refuse_dead_connection(connection: Any, _record: object, _proxy: object) -> None:
+    """Let the pool replace a connection whose server went away; costs no round trip, as a ping would."""
+    if connection.driver_connection.is_closed():
+        raise DisconnectionError
+
+
+async def _read_as_wire(connection: asyncpg.Connection) -> None:
+    """Make the driver answer what orjson can dump: ids as text, JSON as the text PostgreSQL holds."""
+    await connection.set_type_codec("uuid", schema="pg_catalog", encoder=str, decoder=str, format="text")
+
+
+async def _keep_session(_connection: asyncpg.Connection) -> None:
+    """Save the round trip that resets a connection: reads set nothing that would have to be reset."""
+
+
+async def get_session(request: Request) -> AsyncIterator[AsyncSession]:
+    """Open the request's transaction; leaving the block is the COMMIT, and it happens before the answer leaves."""
+    database: Database = request.app.state.database
+    async with database.session() as session:
+        request.state.session = session
+        yield session
+
+
+async def get_reader(request: Request) -> Reader:
+    """Answer the read side: single statements on the driver, outside of transactions."""
+    reader: Reader = request.app.state.database.reader
+    return reader
+
+
+Session = Annotated[AsyncSession, Depends(get_session, scope="function")]
+Reads = Annotated[Reader, Depends(get_reader)]

@@ -1,0 +1,128 @@
+"""Turns whatever was raised into a problem: wrong input with pointers, missing paths, a database that is away."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+import asyncpg
+import orjson
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from .json_door import escaped_token
+from .problems import (
+    InternalError,
+    InvalidRequest,
+    MethodNotAllowed,
+    NotAvailable,
+    NotFound,
+    Problem,
+    UnsupportedMediaType,
+)
+
+_AWAY: Final = ("08", "53", "57", "40", "55P03", "25P03")
+_WRONG_DATA: Final = ("22",)
+_MOST_FINDINGS: Final = 50
+
+
+def install_handlers(app: FastAPI) -> None:
+    """Answer every error as a problem document."""
+    app.add_exception_handler(Problem, _answer_problem)
+    app.add_exception_handler(RequestValidationError, _answer_invalid)
+    app.add_exception_handler(HTTPException, _answer_http)
+    for kind in (DBAPIError, PoolTimeout, asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+        app.add_exception_handler(kind, _answer_failure)
+
+
+def as_problem(error: BaseException) -> Problem | None:
+    """Say which problem an exception of the database or the network is, or nothing when it is a fault of ours."""
+    if isinstance(error, Problem):
+        return error
+    if isinstance(error, (PoolTimeout, OSError)):
+        return NotAvailable("The database does not answer", headers={"Retry-After": "2"})
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    state = str(getattr(cause, "sqlstate", None) or "")
+    if state.startswith(_AWAY):
+        return NotAvailable("The database is busy or away", headers={"Retry-After": "2"})
+    if state.startswith(_WRONG_DATA):
+        return InvalidRequest("The database cannot hold a value that was sent")
+    lost = isinstance(error, DBAPIError) and error.connection_invalidated
+    closed = isinstance(cause, asyncpg.InterfaceError) or "InterfaceError" in type(cause).__name__
+    return NotAvailable("The database went away", headers={"Retry-After": "2"}) if lost or closed else None
+
+
+async def _answer_problem(request: Request, problem: Exception) -> Response:
+    assert isinstance(problem, Problem)  # noqa: S101  # the handler is registered for nothing else
+    return problem.response(request.url.path, request.state.request_id)
+
+
+async def _answer_failure(request: Request, error: Exception) -> Response:
+    problem = as_problem(error)
+    if problem is None:
+        raise error
+    return problem.response(request.url.path, request.state.request_id)
+
+
+async def _answer_http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101  # the handler is registered for nothing else
+    kinds: dict[int, type[Problem]] = {
+        404: NotFound,
+        405: MethodNotAllowed,
+        415: UnsupportedMediaType,
+        400: InvalidRequest,
+    }
+    problem = kinds.get(error.status_code, InternalError)("", headers=error.headers)
+    return problem.response(request.url.path, request.state.request_id)
+
+
+async def _answer_invalid(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)  # noqa: S101  # the handler is registered for nothing else
+    problem = InvalidRequest(errors=request_findings(error.errors(), error.body))
+    problem.detail = problem.errors[0]["detail"] if problem.errors else problem.title
+    return problem.response(request.url.path, request.state.request_id)
+
+
+def request_findings(errors: Sequence[Mapping[str, Any]], body: Any) -> list[dict[str, str]]:
+    """Rewrite pydantic's findings on a request as ours: which part, which pointer, which code."""
+    tree = _parsed(body)
+    found = []
+    for error in errors[:_MOST_FINDINGS]:
+        part, *steps = error["loc"]
+        place = pointer(steps, tree) if part == "body" else "".join(f"/{escaped_token(step)}" for step in steps)
+        found.append(
+            {
+                "in": str(part),
+                "pointer": place,
+                "code": str(error["type"]).replace("_", "-"),
+                "detail": str(error["msg"]),
+            }
+        )
+    return found
+
+
+def pointer(steps: Sequence[str | int], tree: Any) -> str:
+    """Write pydantic's location as an RFC 6901 pointer, leaving out the names it puts in for branches of unions."""
+    return "".join(f"/{escaped_token(step)}" for step in _present(steps, tree))
+
+
+def _present(steps: Sequence[str | int], tree: Any) -> Iterator[str | int]:
+    for number, step in enumerate(steps):
+        inside_object = isinstance(tree, dict) and step in tree
+        inside_array = isinstance(tree, list) and isinstance(step, int) and 0 <= step < len(tree)
+        if inside_object or inside_array:
+            tree = tree[step]
+            yield step
+        elif number == len(steps) - 1 and isinstance(tree, dict) and isinstance(step, str):
+            yield step  # a missing field: the last step names it
+
+
+def _parsed(body: Any) -> Any:
+    if not isinstance(body, bytes):
+        return body
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return None

@@ -1,0 +1,130 @@
+"""Idempotency keys: the first answer is stored with the change itself, and a repeat gets that answer again."""
+
+import hashlib
+from datetime import datetime, timedelta
+from typing import Annotated, Any
+from uuid import UUID
+
+import orjson
+from fastapi import Header, Request
+from sqlalchemy import Index, func, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Mapped, mapped_column
+from starlette.responses import Response
+
+from .clock import now
+from .db import Base
+from .problems import Problem
+
+KEPT = timedelta(hours=24)
+_REPLAYED_HEADERS = ("content-type", "location", "etag", "cache-control", "link")
+
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        min_length=1,
+        max_length=255,
+        description="Makes a repeat of this request safe for 24 hours: the first answer is given again, nothing is done twice",
+    ),
+]
+
+
+class IdempotencyRecord(Base):
+    """An answer already given; local to the primary, dropped after KEPT."""
+
+    __tablename__ = "idempotency_record"
+    __table_args__ = (Index("ix_idempotency_record_expires_at", "expires_at"), {"info": {"on_erase": "delete"}})
+
+    key_hash: Mapped[bytes] = mapped_column(primary_key=True)
+    fingerprint: Mapped[bytes]
+    status: Mapped[int]
+    headers: Mapped[dict[str, Any]]
+    body: Mapped[bytes]
+    customer_id: Mapped[UUID | None]
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime]
+
+
+class KeyInUse(Problem, status=409, code="idempotency-key-in-use", title="A request with this key is under way"):
+    """Another request with the same Idempotency-Key has not ended. Repeat yours after `Retry-After` to get its answer."""
+
+
+class KeyReused(Problem, status=422, code="idempotency-key-reused", title="The key was used for another request"):
+    """An Idempotency-Key stands for one request body on one operation. Use a new key for a new request."""
+
+
+class SecretAlreadyShown(
+    Problem, status=409, code="secret-already-shown", title="The answer held a secret and is not shown again"
+):
+    """The first request with this key succeeded, and its answer held a secret that is never stored. Make a new one if it was lost."""
+
+
+class Replay(Exception):
+    """The request was answered before; carries that answer past the operation to the route."""
+
+    def __init__(self, response: Response) -> None:
+        self.response = response
+
+
+class Claim:
+    """A key taken by this request, until its transaction ends."""
+
+    def __init__(self, key_hash: bytes, fingerprint: bytes) -> None:
+        self.key_hash, self.fingerprint = key_hash, fingerprint
+
+
+async def claim(request: Request, session: AsyncSession, client_id: str, key: str) -> None:
+    """Take the key for this request. Errors: Replay (answered before), KeyInUse, KeyReused."""
+    scope = f"{client_id}\x00{request.method} {request.url.path}\x00{key}"
+    key_hash = hashlib.sha256(scope.encode()).digest()
+    fingerprint = hashlib.sha256(await request.body()).digest()
+    lock = int.from_bytes(key_hash[:8], "big", signed=True)
+    if not await session.scalar(select(func.pg_try_advisory_xact_lock(lock))):
+        raise KeyInUse("A request with this key has not ended", headers={"Retry-After": "1"})
+    known = await session.get(IdempotencyRecord, key_hash)
+    if known is not None and known.expires_at > now():
+        raise Replay(_answer_again(known, fingerprint))
+    request.state.claim = Claim(key_hash, fingerprint)
+
+
+def _answer_again(known: IdempotencyRecord, fingerprint: bytes) -> Response:
+    if known.fingerprint != fingerprint:
+        raise KeyReused("This key came with another body before; use a new one")
+    return Response(known.body, known.status, {**known.headers, "Idempotent-Replayed": "true"})
+
+
+async def keep(session: AsyncSession, held: Claim, response: Response, customer_id: UUID | None) -> None:
+    """Store the answer in the change's own transaction; whoever lost a race for the key is rolled back.
+
+    Errors: KeyInUse.
+    """
+    at = now()
+    row = insert(IdempotencyRecord).values(
+        key_hash=held.key_hash,
+        fingerprint=held.fingerprint,
+        status=response.status_code,
+        headers={name: response.headers[name] for name in _REPLAYED_HEADERS if name in response.headers},
+        body=bytes(response.body),
+        customer_id=customer_id,
+        created_at=at,
+        expires_at=at + KEPT,
+    )
+    renewed = {
+        column.name: row.excluded[column.name]
+        for column in IdempotencyRecord.__table__.columns
+        if column.name != "key_hash"
+    }
+    stored = await session.scalar(
+        row.on_conflict_do_update(
+            index_elements=["key_hash"], set_=renewed, where=IdempotencyRecord.expires_at <= row.excluded.created_at
+        ).returning(IdempotencyRecord.key_hash)
+    )
+    if stored is None:
+        raise KeyInUse("A request with this key has just ended", headers={"Retry-After": "1"})
+
+
+def fingerprint_of(document: Any) -> bytes:
+    """Hash a document independent of the order of its keys."""
+    return hashlib.sha256(orjson.dumps(document, default=str, option=orjson.OPT_SORT_KEYS)).digest()

@@ -1,0 +1,77 @@
+"""Reads: statements compiled once, run on the driver, dumped by orjson."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import asyncpg
+import orjson
+from sqlalchemy import Select
+from sqlalchemy.dialects.postgresql.asyncpg import dialect as asyncpg_dialect
+from starlette.responses import Response
+
+from .etags import etag
+
+_DIALECT = asyncpg_dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy leaves its dialects untyped
+
+
+class Prepared:
+    """A Select as the driver takes it. Compiling costs a hundred times what running does, so keep it: at module level, or by lru_cache of its shape."""
+
+    def __init__(self, statement: Select[Any]) -> None:
+        compiled = statement.compile(dialect=_DIALECT)
+        self.sql = str(compiled)
+        self._names: Sequence[str] = compiled.positiontup or ()
+        self._fixed = compiled.params
+        self._writers: list[Callable[[Any], Any] | None] = [
+            compiled._bind_processors.get(name)  # type: ignore[misc]
+            for name in self._names
+        ]
+
+    def arguments(self, values: Mapping[str, Any]) -> list[Any]:
+        """Order the values as the driver wants them; those bound in the statement itself may be left out."""
+        fixed = self._fixed
+        chosen = [values.get(name, fixed[name]) for name in self._names]
+        return [value if write is None else write(value) for write, value in zip(self._writers, chosen, strict=True)]
+
+
+class Reader:
+    """Runs prepared reads; a read that meets a changed table is run once more (after ALTER TABLE each connection fails once)."""
+
+    def __init__(self, pool: asyncpg.Pool) -> None:
+        self.pool = pool
+
+    async def rows(self, statement: Prepared, **values: Any) -> list[asyncpg.Record]:
+        """Answer all rows."""
+        arguments = statement.arguments(values)
+        try:
+            return await self.pool.fetch(statement.sql, *arguments)
+        except asyncpg.InvalidCachedStatementError:
+            return await self.pool.fetch(statement.sql, *arguments)
+
+    async def row(self, statement: Prepared, **values: Any) -> asyncpg.Record | None:
+        """Answer the first row, or nothing."""
+        arguments = statement.arguments(values)
+        try:
+            return await self.pool.fetchrow(statement.sql, *arguments)
+        except asyncpg.InvalidCachedStatementError:
+            return await self.pool.fetchrow(statement.sql, *arguments)
+
+
+def dump(document: Any) -> bytes:
+    """Write a document as JSON: times in UTC with Z, ids as text."""
+    return orjson.dumps(document, default=str, option=orjson.OPT_UTC_Z)
+
+
+def answer(
+    document: Any, *, status: int = 200, version: int | None = None, headers: Mapping[str, str] | None = None
+) -> Response:
+    """Answer a document; personal data must not be kept by caches on the way."""
+    sent = {"Cache-Control": "no-store", **(headers or {})}
+    if version is not None:
+        sent["ETag"] = etag(version)
+    return Response(dump(document), status, sent, media_type="application/json")
+
+
+def raw_json(text: str | None) -> orjson.Fragment | None:
+    """Pass a JSON text from PostgreSQL through without parsing it."""
+    return None if text is None else orjson.Fragment(text)

@@ -1,0 +1,85 @@
+"""The one route class: strict JSON in, stored answers out."""
+
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from fastapi import Request
+from fastapi.routing import APIRoute
+from pydantic import TypeAdapter
+from starlette.responses import Response
+
+from .idempotency import Replay, keep
+from .json_door import RawJson, admit
+from .problems import BodyTooLarge, UnsupportedMediaType
+
+MERGE_PATCH = "application/merge-patch+json"
+
+
+class _StrictJson:
+    """Stands before a body's type adapter: FastAPI would validate parsed Python objects, which turns `"1"` into 1 and `"true"` into True."""
+
+    def __init__(self, adapter: TypeAdapter[Any]) -> None:
+        self._adapter = adapter
+
+    def validate_python(self, value: Any, **options: Any) -> Any:
+        if isinstance(value, RawJson):
+            return self._adapter.validate_json(admit(value))
+        return self._adapter.validate_python(value, **options)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._adapter, name)
+
+
+class _JsonRequest(Request):
+    """A request whose body is bounded while it arrives, and whose JSON passed the door."""
+
+    async def body(self) -> bytes:
+        if not hasattr(self, "_body"):
+            most = self.app.state.settings.max_body_bytes
+            parts, size = [], 0
+            async for part in self.stream():
+                size += len(part)
+                if size > most:
+                    raise BodyTooLarge(f"at most {most} bytes")
+                parts.append(part)
+            self._body = b"".join(parts)
+        return self._body
+
+    async def json(self) -> Any:
+        return RawJson(await self.body())  # admitted when it is validated, which is after the caller is known
+
+
+class Route(APIRoute):
+    """An operation whose JSON body is validated from its bytes, and whose answer is kept when it came with an Idempotency-Key."""
+
+    def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
+        options.setdefault("operation_id", endpoint.__name__)
+        super().__init__(path, endpoint, **options)
+        for field in self.dependant.body_params:
+            field._type_adapter = _StrictJson(field._type_adapter)  # type: ignore[attr-defined]
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handle = super().get_route_handler()
+        wants_json = self.body_field is not None
+
+        async def handle_once(request: Request) -> Response:
+            request = _JsonRequest(request.scope, request.receive)
+            if wants_json:
+                _check_content_type(request)
+                await request.body()  # FastAPI would turn what this raises into a bare 400
+            try:
+                response = await handle(request)
+            except Replay as replay:
+                return replay.response
+            if (held := getattr(request.state, "claim", None)) and 200 <= response.status_code < 300:
+                await keep(request.state.session, held, response, getattr(request.state, "customer_id", None))
+            return response
+
+        return handle_once
+
+
+def _check_content_type(request: Request) -> None:
+    given = request.headers.get("content-type", "").split(";")[0].strip().lower()
+    wanted = (MERGE_PATCH, "application/json") if request.method == "PATCH" else ("application/json",)
+    if given not in wanted:
+        raise UnsupportedMediaType(f"send {' or '.join(wanted)}, not {given or 'a body without Content-Type'}")

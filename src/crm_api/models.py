@@ -1,0 +1,8 @@
+"""Every domain's tables, for alembic and the mapper set-up only."""
+
+from .access import models as access
+from .core import idempotency, trail
+from .core.db import Base
+from .jobs import models as jobs
+
+__all__ = ["Base", "access", "idempotency", "jobs", "trail"]

@@ -1,0 +1,1 @@
+"""Pages for people: the docs with "try it", a page for every problem, the OpenAPI files."""
