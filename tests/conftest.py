@@ -1,4 +1,6 @@
-"""What every test stands on: a real PostgreSQL of its own, the service in process, and a caller that says what it expects."""
+"""What every test stands on: a real PostgreSQL of its own, the service in process, and a caller that says what it
+expects.
+"""
 
 import os
 from collections.abc import AsyncIterator, Iterator
@@ -102,7 +104,9 @@ async def token(app: FastAPI, credentials: tuple[str, str]) -> str:
 
 @pytest.fixture(scope="session")
 def test_data() -> Path:
-    """The folder of real data sets that CRM_TEST_DATA names; without it the test is skipped, unless CRM_TEST_REQUIRE forbids that."""
+    """The folder of real data sets that CRM_TEST_DATA names; without it the test is skipped, unless CRM_TEST_REQUIRE
+    forbids that.
+    """
     folder = os.environ.get("CRM_TEST_DATA")
     if folder and Path(folder).is_dir():
         return Path(folder)

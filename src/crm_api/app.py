@@ -27,7 +27,8 @@ ROUTERS = (
 )
 DESCRIPTION = """Customers, touchpoints, offers and segments as typed JSON over PostgreSQL.
 
-Get a token from `POST /oauth/token` (button *Authorize*), then call. Every error is an RFC 9457 problem whose `type` is a page that says what to do."""
+Get a token from `POST /oauth/token` (button *Authorize*), then call. Every error is an RFC 9457 problem whose `type` is
+a page that says what to do."""
 
 
 def create_app(settings: Settings) -> FastAPI:

@@ -35,7 +35,9 @@ async def check_health() -> dict[str, str]:
     },
 )
 async def check_readiness(request: Request) -> Response:
-    """Check database, Redis, migrations and that a worker asked for work within five seconds; 503 until all hold. Scope: none is needed."""
+    """Check database, Redis, migrations and that a worker asked for work within five seconds; 503 until all hold.
+    Scope: none is needed.
+    """
     state = request.app.state
     checks = {**await _check_database(state.database), "redis": await _check_redis(state.hints)}
     ready = all(check["ok"] for check in checks.values())

@@ -20,7 +20,9 @@ from .tokens import hasher
 async def register_client(
     session: AsyncSession, name: str, scopes: Iterable[str], *, client_id: str | None = None, secret: str | None = None
 ) -> tuple[str, str]:
-    """Register a client; answers its id and its secret, which is never shown again. Errors: UnknownScope, ClientIdTaken."""
+    """Register a client; answers its id and its secret, which is never shown again. Errors: UnknownScope,
+    ClientIdTaken.
+    """
     wanted = sorted(set(scopes))
     if unknown := [scope for scope in wanted if scope not in SCOPES]:
         raise UnknownScope(f"{', '.join(unknown)}; known are {', '.join(SCOPES)}")

@@ -20,6 +20,7 @@ from .models import Client
 from .scopes import SCOPES
 
 AUDIENCE: Final = "crm-api"
+_CHALLENGE: Final = 'Bearer realm="crm-api", resource_metadata="/.well-known/oauth-protected-resource"'
 _TRUSTED_SECONDS: Final = 30
 _MOST_TOKENS: Final = 10_000
 
@@ -81,7 +82,7 @@ class Verifier:
 
 
 def _refusal(why: str, code: str = "invalid_token") -> Unauthenticated:
-    challenge = f'Bearer realm="crm-api", error="{code}", error_description="{why}", resource_metadata="/.well-known/oauth-protected-resource"'
+    challenge = f'{_CHALLENGE}, error="{code}", error_description="{why}"'
     return Unauthenticated(why[0].upper() + why[1:], headers={"WWW-Authenticate": challenge})
 
 
@@ -122,9 +123,7 @@ async def _authorized(request: Request, required: SecurityScopes) -> Principal:
     if scheme.lower() != "bearer" or not token.strip():
         raise Unauthenticated(
             "Send an access token: Authorization: Bearer …",
-            headers={
-                "WWW-Authenticate": 'Bearer realm="crm-api", resource_metadata="/.well-known/oauth-protected-resource"'
-            },
+            headers={"WWW-Authenticate": _CHALLENGE},
         )
     app = request.app
     who: Principal = await app.state.verifier.verify(token.strip())
@@ -133,6 +132,6 @@ async def _authorized(request: Request, required: SecurityScopes) -> Principal:
     request.state.allowance = app.state.rate_limit.take(who.client_id, "read" if reads else "write")
     if missing := [scope for scope in required.scopes if scope not in who.scopes]:
         names = " ".join(missing)
-        challenge = f'Bearer realm="crm-api", error="insufficient_scope", scope="{names}"'
+        challenge = f'{_CHALLENGE}, error="insufficient_scope", scope="{names}"'
         raise InsufficientScope(f"The token lacks {names}", headers={"WWW-Authenticate": challenge}, missing=missing)
     return who

@@ -74,9 +74,11 @@ _OAUTH_ERROR = {
     openapi_extra=_FORM,
 )
 async def issue_token(request: Request) -> Response:
-    """Exchange a client's id and secret, by HTTP Basic or in the form, for a token that lives for minutes (client credentials, RFC 6749, section 4.4).
+    """Exchange a client's id and secret, by HTTP Basic or in the form, for a token that lives for minutes (client
+    credentials, RFC 6749, section 4.4).
 
-    Scope: none is needed. Ask for the scopes you need; a token without scope can do nothing."""
+    Scope: none is needed. Ask for the scopes you need; a token without scope can do nothing.
+    """
     if not request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
         raise UnsupportedMediaType("send application/x-www-form-urlencoded")
     state = request.app.state

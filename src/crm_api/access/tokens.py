@@ -23,7 +23,7 @@ hasher = PasswordHash((Argon2Hasher(time_cost=2, memory_cost=19_456, parallelism
 _NOBODY = hasher.hash("nobody")
 
 
-class _KnownClient(ClientMixin):
+class _KnownClient(ClientMixin):  # type: ignore[misc]  # Authlib is untyped
     """A client as Authlib asks about it; whether its secret is right was found out before, in a thread."""
 
     def __init__(self, client: Client, *, proved: bool) -> None:

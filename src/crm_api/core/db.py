@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 from uuid import UUID
 
 import asyncpg
@@ -46,7 +46,7 @@ class Base(DeclarativeBase):
             "ck": "ck_%(table_name)s_%(constraint_name)s",
         }
     )
-    type_annotation_map = {
+    type_annotation_map: ClassVar[dict[Any, Any]] = {
         str: Text,
         int: Integer,
         bytes: LargeBinary,
@@ -103,7 +103,9 @@ class Database:
 
 
 def after_commit(session: AsyncSession, tell: AfterCommit) -> None:
-    """Call something once the transaction is durable. It must be quick and must not raise: it is a hint, not a record."""
+    """Call something once the transaction is durable. It must be quick and must not raise: it is a hint, not a
+    record.
+    """
     session.info.setdefault("after_commit", []).append(tell)
 
 

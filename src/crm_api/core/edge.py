@@ -1,4 +1,6 @@
-"""The outermost layer of the service: request ids, the Host rule, headers of every answer, the access log, the last resort."""
+"""The outermost layer of the service: request ids, the Host rule, headers of every answer, the access log, the last
+resort.
+"""
 
 import re
 import time
@@ -10,7 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .failures import as_problem
 from .limits import Allowance
-from .problems import BadHost, InternalError, InvalidRequest, NotFound, Problem
+from .problems import BadHost, InternalError, InvalidRequest, NotFound, Problem, finding
 
 _REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._-]{1,100}")
 _FIXED_HEADERS: Final = [(b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-referrer")]
@@ -56,7 +58,8 @@ class Edge:
             problem = as_problem(error) or InternalError()
             log.error("request_failed", code=problem.code, exc_info=error)
             if status:
-                raise  # the answer has begun: the connection must break, so that the caller cannot take half for the whole
+                # The answer has begun: the connection must break, so that the caller cannot take half for the whole.
+                raise
             await problem.response(scope["path"], request_id)(scope, receive, send_marked)
         finally:
             _log_access(scope, status, time.perf_counter() - began)
@@ -77,13 +80,8 @@ def _refusal(scope: Scope) -> Problem | None:
     if "\x00" in scope["path"]:
         return NotFound("A path holds no NUL")
     if b"%00" in scope["query_string"] or b"\x00" in scope["query_string"]:
-        finding = {
-            "in": "query",
-            "pointer": "",
-            "code": "unstorable-text",
-            "detail": "the character NUL cannot be stored",
-        }
-        return InvalidRequest("The query holds NUL", errors=[finding])
+        fault = finding("", "unstorable-text", "the character NUL cannot be stored", part="query")
+        return InvalidRequest("The query holds NUL", errors=[fault])
     return None
 
 

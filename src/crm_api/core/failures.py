@@ -21,6 +21,7 @@ from .problems import (
     NotFound,
     Problem,
     UnsupportedMediaType,
+    finding,
 )
 
 _AWAY: Final = ("08", "53", "57", "40", "55P03", "25P03")
@@ -92,14 +93,8 @@ def request_findings(errors: Sequence[Mapping[str, Any]], body: Any) -> list[dic
     for error in errors[:_MOST_FINDINGS]:
         part, *steps = error["loc"]
         place = pointer(steps, tree) if part == "body" else "".join(f"/{escaped_token(step)}" for step in steps)
-        found.append(
-            {
-                "in": str(part),
-                "pointer": place,
-                "code": str(error["type"]).replace("_", "-"),
-                "detail": str(error["msg"]),
-            }
-        )
+        code = str(error["type"]).replace("_", "-")
+        found.append(finding(place, code, str(error["msg"]), part=str(part)))
     return found
 
 

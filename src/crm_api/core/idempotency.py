@@ -26,7 +26,7 @@ IdempotencyKey = Annotated[
         alias="Idempotency-Key",
         min_length=1,
         max_length=255,
-        description="Makes a repeat of this request safe for 24 hours: the first answer is given again, nothing is done twice",
+        description="Makes a repeat safe for 24 hours: the first answer is given again, nothing is done twice",
     ),
 ]
 
@@ -48,7 +48,9 @@ class IdempotencyRecord(Base):
 
 
 class KeyInUse(Problem, status=409, code="idempotency-key-in-use", title="A request with this key is under way"):
-    """Another request with the same Idempotency-Key has not ended. Repeat yours after `Retry-After` to get its answer."""
+    """Another request with the same Idempotency-Key has not ended. Repeat yours after `Retry-After` to get its
+    answer.
+    """
 
 
 class KeyReused(Problem, status=422, code="idempotency-key-reused", title="The key was used for another request"):
@@ -58,7 +60,9 @@ class KeyReused(Problem, status=422, code="idempotency-key-reused", title="The k
 class SecretAlreadyShown(
     Problem, status=409, code="secret-already-shown", title="The answer held a secret and is not shown again"
 ):
-    """The first request with this key succeeded, and its answer held a secret that is never stored. Make a new one if it was lost."""
+    """The first request with this key succeeded, and its answer held a secret that is never stored. Make a new one if
+    it was lost.
+    """
 
 
 class Replay(Exception):

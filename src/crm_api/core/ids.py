@@ -14,7 +14,8 @@ def new_id() -> UUID:
 def source_id_uuid(source: str, source_id: str) -> UUID:
     """Derive the UUIDv8 (RFC 9562, section 5.8) of a fact from the system that reported it and its name there.
 
-    The same fact reported twice gets the same id, so the repeat is a primary-key conflict and nothing has to be looked up.
+    The same fact reported twice gets the same id, so the repeat is a primary-key conflict and nothing has to be looked
+    up.
     """
     digest = bytearray(hashlib.sha256(f"{source}\x00{source_id}".encode()).digest()[:16])
     digest[6] = digest[6] & 0x0F | 0x80

@@ -5,7 +5,7 @@ import math
 from collections.abc import Iterator
 from typing import Any, Final
 
-from .problems import Finding, InvalidJson, InvalidRequest
+from .problems import InvalidJson, InvalidRequest, finding
 
 DEEPEST: Final = 64
 _MOST_DIGITS: Final = 18  # what fits a 64-bit integer whatever the digits are
@@ -65,7 +65,8 @@ class _Door:
 def admit(body: bytes) -> bytes:
     """Let a JSON body in, or raise InvalidJson (400) or InvalidRequest (422) with a pointer to each thing refused.
 
-    Refused: encodings other than UTF-8, NaN and infinities, numbers beyond 64 bits, keys given twice, NUL, lone surrogates, nesting beyond DEEPEST.
+    Refused: encodings other than UTF-8, NaN and infinities, numbers beyond 64 bits, keys given twice, NUL, lone
+    surrogates, nesting beyond DEEPEST.
     """
     read_tree(body)
     return body
@@ -81,7 +82,7 @@ def read_tree(body: bytes) -> Any:
     if body.count(b"[") + body.count(b"{") > DEEPEST and _depth(text) > DEEPEST:
         raise InvalidRequest(
             "The body is nested too deeply",
-            errors=[{"in": "body", "pointer": "", "code": "too-deep", "detail": f"at most {DEEPEST} levels"}],
+            errors=[finding("", "too-deep", f"at most {DEEPEST} levels")],
         )
     try:
         tree = json.loads(
@@ -97,9 +98,7 @@ def read_tree(body: bytes) -> Any:
     if not door.clean or suspicious:
         findings = list(_findings(tree, ""))
         if findings:
-            raise InvalidRequest(
-                "The body holds what cannot be stored", errors=[{"in": "body", **finding} for finding in findings[:20]]
-            )
+            raise InvalidRequest("The body holds what cannot be stored", errors=findings[:20])
     return tree
 
 
@@ -125,16 +124,16 @@ def _depth(text: str) -> int:
     return deepest
 
 
-def _findings(tree: Any, pointer: str) -> Iterator[Finding]:
+def _findings(tree: Any, pointer: str) -> Iterator[dict[str, str]]:
     if isinstance(tree, _Refused):
-        yield {"pointer": pointer, "code": tree.code, "detail": tree.detail}
+        yield finding(pointer, tree.code, tree.detail)
     elif isinstance(tree, str):
         if fault := text_fault(tree):
-            yield {"pointer": pointer, "code": "unstorable-text", "detail": fault}
+            yield finding(pointer, "unstorable-text", fault)
     elif isinstance(tree, dict):
         for name, value in tree.items():
             if fault := text_fault(name):
-                yield {"pointer": pointer, "code": "unstorable-text", "detail": f"a key: {fault}"}
+                yield finding(pointer, "unstorable-text", f"a key: {fault}")
             yield from _findings(value, f"{pointer}/{escaped_token(name)}")
     elif isinstance(tree, list):
         for position, value in enumerate(tree):

@@ -26,7 +26,9 @@ class Allowance(NamedTuple):
 
 
 class RateLimit:
-    """Buckets that refill evenly over the window; memory is bounded by forgetting everybody when too many clients came."""
+    """Buckets that refill evenly over the window; memory is bounded by forgetting everybody when too many clients
+    came.
+    """
 
     def __init__(self, read_rate: int, write_rate: int) -> None:
         self._quota: dict[Kind, int] = {"read": read_rate, "write": write_rate}

@@ -8,9 +8,10 @@ from typing import Any
 
 import orjson
 
-from .problems import InvalidRequest
+from .problems import InvalidRequest, finding
 
 _SIGNATURE = 12
+_ADVICE = "take `next_cursor` of the same list with the same filter and sort, unchanged; or leave it out to begin"
 
 
 class Cursors:
@@ -25,7 +26,9 @@ class Cursors:
         return urlsafe_b64encode(self._sign(binding, payload) + payload).rstrip(b"=").decode()
 
     def read(self, binding: object, cursor: str) -> list[Any]:
-        """Read a cursor back. Errors: InvalidRequest when it is damaged, or was made for another list, filter or sort."""
+        """Read a cursor back. Errors: InvalidRequest when it is damaged, or was made for another list, filter or
+        sort.
+        """
         try:
             raw = urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
         except ValueError:
@@ -34,14 +37,7 @@ class Cursors:
         if not hmac.compare_digest(signature, self._sign(binding, payload)):
             raise InvalidRequest(
                 "The cursor does not belong to this list",
-                errors=[
-                    {
-                        "in": "query",
-                        "pointer": "/cursor",
-                        "code": "invalid-cursor",
-                        "detail": "take `next_cursor` of the same list with the same filter and sort, unchanged; or leave it out to begin",
-                    }
-                ],
+                errors=[finding("/cursor", "invalid-cursor", _ADVICE, part="query")],
             )
         values: list[Any] = orjson.loads(payload)
         return values

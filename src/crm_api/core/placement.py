@@ -1,4 +1,6 @@
-"""Where tables lie when the database is a Citus cluster; on a plain PostgreSQL every function here does nothing more than ask."""
+"""Where tables lie when the database is a Citus cluster; on a plain PostgreSQL every function here does nothing more
+than ask.
+"""
 
 from typing import Any
 

@@ -20,7 +20,7 @@ Domains add their own.
 
 import inspect
 from collections.abc import Iterable, Mapping
-from typing import Annotated, Any, ClassVar, TypedDict
+from typing import Annotated, Any, ClassVar
 
 import orjson
 from pydantic import BaseModel, Field
@@ -30,12 +30,9 @@ CATALOG: dict[str, type["Problem"]] = {}
 MEDIA_TYPE = "application/problem+json"
 
 
-class Finding(TypedDict):
-    """One thing wrong with the input: a JSON pointer into the part named by `in`, a stable code, a sentence."""
-
-    pointer: str
-    code: str
-    detail: str
+def finding(pointer: str, code: str, detail: str, *, part: str = "body") -> dict[str, str]:
+    """Say one thing that is wrong with the input: a JSON pointer into the part, a stable code, a sentence."""
+    return {"in": part, "pointer": pointer, "code": code, "detail": detail}
 
 
 class Problem(Exception):
@@ -111,6 +108,7 @@ def problems(*classes: type[Problem]) -> dict[int | str, dict[str, Any]]:
 class FindingDocument(BaseModel):
     """One thing wrong with the input."""
 
+    in_: Annotated[str, Field(alias="in", description="Part of the request: body, query, path or header")]
     pointer: Annotated[str, Field(description="RFC 6901 pointer into the part of the request that `in` names")]
     code: str
     detail: str
@@ -132,7 +130,9 @@ class ProblemDocument(BaseModel, extra="allow"):
 
 
 class InvalidJson(Problem, status=400, code="invalid-json", title="The body is not valid JSON"):
-    """The body could not be read as JSON in UTF-8. `detail` says at which line and column. NaN and Infinity are not JSON."""
+    """The body could not be read as JSON in UTF-8. `detail` says at which line and column. NaN and Infinity are not
+    JSON.
+    """
 
 
 class BadHost(Problem, status=400, code="bad-host", title="The Host header is missing or ambiguous"):
@@ -140,7 +140,9 @@ class BadHost(Problem, status=400, code="bad-host", title="The Host header is mi
 
 
 class Unauthenticated(Problem, status=401, code="unauthenticated", title="A valid access token is needed"):
-    """Send `Authorization: Bearer <token>` with a token from `POST /oauth/token`. Tokens live for minutes; get a new one when it expires."""
+    """Send `Authorization: Bearer <token>` with a token from `POST /oauth/token`. Tokens live for minutes; get a new
+    one when it expires.
+    """
 
 
 class InsufficientScope(Problem, status=403, code="insufficient-scope", title="The token lacks a scope"):
@@ -160,11 +162,15 @@ class NotAcceptable(Problem, status=406, code="not-acceptable", title="None of t
 
 
 class VersionMismatch(Problem, status=412, code="version-mismatch", title="Somebody else changed it first"):
-    """`If-Match` names an older version. `current` holds the present state: look at it, apply your change again, send its ETag."""
+    """`If-Match` names an older version. `current` holds the present state: look at it, apply your change again, send
+    its ETag.
+    """
 
 
 class BodyTooLarge(Problem, status=413, code="body-too-large", title="The body is too large"):
-    """One request body may carry only so much; `detail` says how much. Many rows belong into the `/batch` operations, which take any length."""
+    """One request body may carry only so much; `detail` says how much. Many rows belong into the `/batch` operations,
+    which take any length.
+    """
 
 
 class UnsupportedMediaType(Problem, status=415, code="unsupported-media-type", title="Another content type is wanted"):
@@ -174,12 +180,16 @@ class UnsupportedMediaType(Problem, status=415, code="unsupported-media-type", t
 class InvalidRequest(
     Problem, status=422, code="invalid-request", title="The request is understood, but not acceptable"
 ):
-    """Something in the body, the path, the query or a header is wrong. Each entry of `errors` says where (`pointer`, a JSON pointer into the part named by
-    `in`), what (`code`), and what would be right (`detail`). Nothing was stored."""
+    """Something in the body, the path, the query or a header is wrong. Each entry of `errors` says where (`pointer`, a
+    JSON pointer into the part named by
+    `in`), what (`code`), and what would be right (`detail`). Nothing was stored.
+    """
 
 
 class TooManyRequests(Problem, status=429, code="too-many-requests", title="The client's rate limit is used up"):
-    """Wait for the seconds in `Retry-After`. The headers `RateLimit` and `RateLimit-Policy` on every answer say how much is left."""
+    """Wait for the seconds in `Retry-After`. The headers `RateLimit` and `RateLimit-Policy` on every answer say how
+    much is left.
+    """
 
 
 class InternalError(Problem, status=500, code="internal-error", title="Something went wrong on our side"):
@@ -187,4 +197,6 @@ class InternalError(Problem, status=500, code="internal-error", title="Something
 
 
 class NotAvailable(Problem, status=503, code="not-available", title="Something the service needs is away"):
-    """The database or another dependency does not answer. Nothing was stored. Try again after the seconds in `Retry-After`."""
+    """The database or another dependency does not answer. Nothing was stored. Try again after the seconds in
+    `Retry-After`.
+    """

@@ -15,7 +15,9 @@ _DIALECT = asyncpg_dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy leav
 
 
 class Prepared:
-    """A Select as the driver takes it. Compiling costs a hundred times what running does, so keep it: at module level, or by lru_cache of its shape."""
+    """A Select as the driver takes it. Compiling costs a hundred times what running does, so keep it: at module level,
+    or by lru_cache of its shape.
+    """
 
     def __init__(self, statement: Select[Any]) -> None:
         compiled = statement.compile(dialect=_DIALECT)
@@ -35,7 +37,9 @@ class Prepared:
 
 
 class Reader:
-    """Runs prepared reads; a read that meets a changed table is run once more (after ALTER TABLE each connection fails once)."""
+    """Runs prepared reads; a read that meets a changed table is run once more (after ALTER TABLE each connection fails
+    once).
+    """
 
     def __init__(self, pool: asyncpg.Pool) -> None:
         self.pool = pool
@@ -44,9 +48,10 @@ class Reader:
         """Answer all rows."""
         arguments = statement.arguments(values)
         try:
-            return await self.pool.fetch(statement.sql, *arguments)
+            rows: list[asyncpg.Record] = await self.pool.fetch(statement.sql, *arguments)
         except asyncpg.InvalidCachedStatementError:
-            return await self.pool.fetch(statement.sql, *arguments)
+            rows = await self.pool.fetch(statement.sql, *arguments)
+        return rows
 
     async def row(self, statement: Prepared, **values: Any) -> asyncpg.Record | None:
         """Answer the first row, or nothing."""

@@ -1,7 +1,7 @@
 """The one route class: strict JSON in, stored answers out."""
 
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, cast
 
 from fastapi import Request
 from fastapi.routing import APIRoute
@@ -16,7 +16,9 @@ MERGE_PATCH = "application/merge-patch+json"
 
 
 class _StrictJson:
-    """Stands before a body's type adapter: FastAPI would validate parsed Python objects, which turns `"1"` into 1 and `"true"` into True."""
+    """Stands before a body's type adapter: FastAPI would validate parsed Python objects, which turns `"1"` into 1 and
+    `"true"` into True.
+    """
 
     def __init__(self, adapter: TypeAdapter[Any]) -> None:
         self._adapter = adapter
@@ -50,13 +52,15 @@ class _JsonRequest(Request):
 
 
 class Route(APIRoute):
-    """An operation whose JSON body is validated from its bytes, and whose answer is kept when it came with an Idempotency-Key."""
+    """An operation whose JSON body is validated from its bytes, and whose answer is kept when it came with an
+    Idempotency-Key.
+    """
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
         options.setdefault("operation_id", endpoint.__name__)
         super().__init__(path, endpoint, **options)
         for field in self.dependant.body_params:
-            field._type_adapter = _StrictJson(field._type_adapter)  # type: ignore[attr-defined]
+            field._type_adapter = cast(TypeAdapter[Any], _StrictJson(field._type_adapter))
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()

@@ -4,7 +4,8 @@ from unicodedata import normalize
 
 
 def folded(text: str) -> str:
-    """Fold a text for comparison: compatibility forms and letter case are leveled (Unicode, section 3.13, toNFKC_Casefold).
+    """Fold a text for comparison: compatibility forms and letter case are leveled (Unicode, section 3.13,
+    toNFKC_Casefold).
 
     Spaces stay as they are, so that parts of a text can be folded too. Folding twice changes nothing more.
     """

@@ -1,4 +1,6 @@
-"""What happened, twice told: the audit says who did it, the outbox tells whoever listens. Both share the change's transaction."""
+"""What happened, twice told: the audit says who did it, the outbox tells whoever listens. Both share the change's
+transaction.
+"""
 
 from datetime import datetime
 from typing import Any
@@ -36,7 +38,9 @@ class AuditEntry(Base):
 
 
 class OutboxEvent(Base):
-    """An event on its way out. `position` is given by one relay after commit, since sequences are not in commit order."""
+    """An event on its way out. `position` is given by one relay after commit, since sequences are not in commit
+    order.
+    """
 
     __tablename__ = "outbox_event"
     __table_args__ = (
@@ -62,7 +66,9 @@ def record(
     customer_id: UUID | None = None,
     changes: dict[str, Any] | None = None,
 ) -> None:
-    """Write the audit row of a change, for example `record(session, who.client_id, "customer.registered", ("customer", id))`."""
+    """Write the audit row of a change, for example `record(session, who.client_id, "customer.registered", ("customer",
+    id))`.
+    """
     kind, name = resource
     session.add(
         AuditEntry(
@@ -80,7 +86,9 @@ def record(
 
 
 def emit(session: AsyncSession, event_type: str, data: dict[str, Any], *, customer_id: UUID | None = None) -> None:
-    """Put an event into the outbox, for example `emit(session, "customer.registered", {"id": str(id)}, customer_id=id)`."""
+    """Put an event into the outbox, for example `emit(session, "customer.registered", {"id": str(id)},
+    customer_id=id)`.
+    """
     session.add(
         OutboxEvent(id=new_id(), type=event_type, customer_id=customer_id, data=data, occurred_at=now(), position=None)
     )

@@ -18,7 +18,10 @@ _ASSETS: Final = {
     "swagger-ui-bundle.js": "text/javascript",
     "favicon-32x32.png": "image/png",
 }
-_STYLE: Final = "body{font:16px/1.5 system-ui,sans-serif;max-width:44rem;margin:3rem auto;padding:0 1rem}code{background:#eee;padding:.1em .3em}"
+_STYLE: Final = (
+    "body{font:16px/1.5 system-ui,sans-serif;max-width:44rem;margin:3rem auto;padding:0 1rem}"
+    "code{background:#eee;padding:.1em .3em}"
+)
 
 
 @router.get("/openapi.json")
@@ -83,7 +86,9 @@ async def explain_problem(code: Annotated[str, Path(max_length=100)]) -> HTMLRes
 
 
 def _page(title: str, body: str) -> HTMLResponse:
-    head = f'<meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{escape(title)}</title><style>{_STYLE}</style>'
+    name = escape(title)
+    head = f'<meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{name}</title>'
+    style = f"<style>{_STYLE}</style>"
     return HTMLResponse(
-        f'<!doctype html><html lang="en"><head>{head}</head><body><h1>{escape(title)}</h1>{body}</body></html>'
+        f'<!doctype html><html lang="en"><head>{head}{style}</head><body><h1>{name}</h1>{body}</body></html>'
     )

@@ -1,9 +1,9 @@
 """PostgreSQL and Valkey from their wheels: run by ourselves on loopback, for `crm up`, tests and benchmarks."""
 
-from crm_api.core.embedded.places import ServerFailed
-from crm_api.core.embedded.postgres import EmbeddedPostgres, ThrowawayPostgres
-from crm_api.core.embedded.server import EmbeddedServer, ServerTaken, free_port, tail
-from crm_api.core.embedded.valkey import EmbeddedValkey
+from .places import ServerFailed
+from .postgres import EmbeddedPostgres, ThrowawayPostgres
+from .server import EmbeddedServer, ServerTaken, free_port, open_log, tail
+from .valkey import EmbeddedValkey
 
 __all__ = [
     "EmbeddedPostgres",
@@ -13,5 +13,6 @@ __all__ = [
     "ServerTaken",
     "ThrowawayPostgres",
     "free_port",
+    "open_log",
     "tail",
 ]

@@ -7,9 +7,9 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from crm_api.core.embedded.places import ServerFailed, User, reachable, user_and_data
-from crm_api.core.embedded.server import EmbeddedServer, end_processes, start_process
-from crm_api.core.secret_files import write_secret
+from ..secret_files import write_secret
+from .places import ServerFailed, User, reachable, user_and_data
+from .server import EmbeddedServer, start_process
 
 _POSTGRES = {
     "listen_addresses": "127.0.0.1",
@@ -36,6 +36,7 @@ class EmbeddedPostgres(EmbeddedServer):
     """
 
     name = "postgres"
+    programs = ("postgres", "initdb")
     # Fast shutdown; immediate shutdown, which recovers at the next start; the axe.
     stop_signals = ((signal.SIGINT, 30), (signal.SIGQUIT, 5), (signal.SIGKILL, 5))
     # The recovery of a large database after a kill takes its time.
@@ -76,21 +77,25 @@ class EmbeddedPostgres(EmbeddedServer):
 
     def _prepare(self) -> None:
         self._user, self.data = user_and_data(self.folder / "data")
-        end_processes(self._is_ours, signal.SIGINT)
+        # Nothing runs on this data, whatever process carries the number in there today.
+        (self.data / "postmaster.pid").unlink(missing_ok=True)
         if not (self.data / "PG_VERSION").exists():
             self._initialize()
         elif not (self.folder / "password").exists():
-            self._alone(self.data, f"ALTER ROLE crm PASSWORD '{self.password}'")
-            self._alone(self.data, f"ALTER ROLE postgres PASSWORD '{self.password}'")
-        # All that ran on this data is gone, whatever process carries the number in there today.
-        (self.data / "postmaster.pid").unlink(missing_ok=True)
+            self._alone(self.data, *(f"ALTER ROLE {role} PASSWORD '{self.password}'" for role in ("crm", "postgres")))
 
     def _initialize(self) -> None:
         # Made beside its place and moved there when complete: one that was killed half-way is simply begun again.
         draft = self.data.with_name("data.new")
         shutil.rmtree(draft, ignore_errors=True)
         locale = ["--encoding=UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
-        options = [*locale, "--username=postgres", "--auth=reject", *([] if self.durable else ["--no-sync"])]
+        options = [
+            *locale,
+            "--username=postgres",
+            "--auth=reject",
+            f"--set=cluster_name={self._mark}",
+            *([] if self.durable else ["--no-sync"]),
+        ]
         self._run("initdb", f"--pgdata={draft}", *options)
         (draft / "pg_hba.conf").write_text("host all all 127.0.0.1/32 scram-sha-256\n")
         self._alone(
@@ -104,7 +109,8 @@ class EmbeddedPostgres(EmbeddedServer):
 
     def _alone(self, data: Path, *statements: str) -> None:
         """Run statements in single-user mode, which needs no password and opens no port."""
-        self._run("postgres", "--single", "-D", str(data), "postgres", given="\n".join(statements) + "\n")
+        alone = ["--single", "-D", str(data), "-c", f"cluster_name={self._mark}", "postgres"]
+        self._run("postgres", *alone, given="\n".join(statements) + "\n")
 
     def _run(self, program: str, *arguments: str, given: str = "") -> None:
         with tempfile.TemporaryFile() as output:
@@ -130,9 +136,6 @@ class EmbeddedPostgres(EmbeddedServer):
         except OSError:
             return False
         return len(lines) > 7 and lines[7].strip() == "ready"
-
-    def _is_ours(self, words: list[str]) -> bool:
-        return words[0].startswith(f"postgres: {self._mark}") or words[1:3] == ["-D", str(self.data)]
 
 
 class ThrowawayPostgres(EmbeddedPostgres):

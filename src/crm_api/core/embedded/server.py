@@ -1,6 +1,5 @@
 """What the embedded servers share: a folder with lock, password, port and log; a child process; and its end."""
 
-import fcntl
 import hashlib
 import os
 import secrets
@@ -8,14 +7,15 @@ import signal
 import socket
 import subprocess
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, ClassVar, Self
 
 import psutil
 
-from crm_api.core.embedded.places import ServerFailed, User
-from crm_api.core.secret_files import kept_secret
+from ..folder_lock import FolderLock
+from ..secret_files import kept_secret
+from .places import ServerFailed, User
 
 # Below the range of outgoing connections: a client that dials a dead server there could be connected to itself.
 _PORTS = range(20_000, 30_000)
@@ -24,6 +24,13 @@ _LOG_BYTES = 20_000_000
 
 class ServerTaken(ServerFailed):
     """Another live process owns this server's folder."""
+
+
+def open_log(log: Path) -> IO[bytes]:
+    """Open a log for appending; one that has grown large is set aside first."""
+    if log.exists() and log.stat().st_size > _LOG_BYTES:
+        log.replace(log.with_suffix(".log.1"))
+    return log.open("ab")
 
 
 def tail(log: Path, lines: int = 20) -> str:
@@ -54,6 +61,7 @@ class EmbeddedServer(ABC):
     """What both servers share: a folder with lock, password, port and log; a child process; and its end."""
 
     name: ClassVar[str]
+    programs: ClassVar[Sequence[str]]
     stop_signals: ClassVar[Sequence[tuple[signal.Signals, float]]]
     start_seconds: ClassVar[float]
 
@@ -63,7 +71,7 @@ class EmbeddedServer(ABC):
         self.log = log.absolute() if log else self.folder / f"{self.name}.log"
         self.port: int | None = None
         self._process: subprocess.Popen[bytes] | None = None
-        self._lock: IO[str] | None = None
+        self._lock = FolderLock(self.folder / "lock")
 
     @property
     def pid(self) -> int | None:
@@ -86,8 +94,10 @@ class EmbeddedServer(ABC):
         The port of the last start is taken again when it is free. Raises ServerTaken or ServerFailed.
         """
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._take_lock()
+        if not self._lock.take():
+            raise ServerTaken(f"{self.name} in {self.folder} is in use by process {self._lock.owner}")
         try:
+            self.end_leftovers()
             self._prepare()
             for attempt in range(3):
                 self.port = free_port(self._last_port() if attempt == 0 else None)
@@ -111,10 +121,33 @@ class EmbeddedServer(ABC):
                 self._process.wait(seconds)
             except subprocess.TimeoutExpired:
                 continue
+        if self._process and self._process.stdin:
+            self._process.stdin.close()
         self._process = None
-        if self._lock:
-            self._lock.close()
-            self._lock = None
+        self._lock.release()
+
+    def look(self) -> str | None:
+        """Return the URL of the server that another process runs in this folder, if one does."""
+        if not self._lock.is_taken_by_another:
+            return None
+        self.port = self._last_port()
+        return self.url
+
+    def end_leftovers(self) -> None:
+        """End what a killed owner left running in this folder."""
+        gently = self.stop_signals[0][0]
+        found = []
+        for process in psutil.process_iter():
+            try:
+                if self._is_ours(process.cmdline()):
+                    process.send_signal(gently)
+                    found.append(process)
+            except psutil.Error:
+                continue
+        _, alive = psutil.wait_procs(found, timeout=20)
+        for process in alive:
+            process.kill()
+        psutil.wait_procs(alive, timeout=5)
 
     def __enter__(self) -> Self:
         """Start it for the length of a block."""
@@ -125,9 +158,8 @@ class EmbeddedServer(ABC):
         """Stop it at the block's end."""
         self.stop()
 
-    @abstractmethod
-    def _prepare(self) -> None:
-        """Make ready what the command needs; the folder is locked."""
+    def _prepare(self) -> None:  # noqa: B027  # not every server has something to prepare
+        """Make ready what the command needs; the folder is locked, and nothing runs in it."""
 
     @abstractmethod
     def _launch(self, port: int) -> subprocess.Popen[bytes]:
@@ -142,22 +174,9 @@ class EmbeddedServer(ABC):
         """Shown in the titles of the server's processes, so that they can be told from those of other folders."""
         return f"crm-{hashlib.sha256(str(self.folder.resolve()).encode()).hexdigest()[:12]}"
 
-    def _take_lock(self) -> None:
-        # The system drops the lock with the process that holds it, so a killed owner leaves none behind.
-        if self._lock:
-            return
-        lock = (self.folder / "lock").open("a+")
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            lock.seek(0)
-            owner = lock.read().strip() or "unknown"
-            lock.close()
-            raise ServerTaken(f"{self.name} in {self.folder} is in use by process {owner}") from None
-        lock.truncate(0)
-        lock.write(f"{os.getpid()}\n")
-        lock.flush()
-        self._lock = lock
+    def _is_ours(self, words: list[str]) -> bool:
+        program = words[0].split(":")[0].split(" ")[0].rsplit("/", 1)[-1] if words else ""
+        return program in self.programs and self._mark in " ".join(words)
 
     def _last_port(self) -> int | None:
         try:
@@ -179,9 +198,7 @@ class EmbeddedServer(ABC):
         raise ServerFailed(f"{self.name} was not ready after {self.start_seconds:.0f} s; its log is {self.log}")
 
     def _spawn(self, command: Sequence[str], user: User | None) -> subprocess.Popen[bytes]:
-        if self.log.exists() and self.log.stat().st_size > _LOG_BYTES:
-            self.log.replace(self.log.with_suffix(".log.1"))
-        with self.log.open("ab") as log:
+        with open_log(self.log) as log:
             return start_process(command, user, output=log)
 
 
@@ -201,20 +218,3 @@ def start_process(command: Sequence[str], user: User | None, *, output: IO[bytes
         # In a session of its own, so that Ctrl-C at the terminal reaches its owner only, who ends it in order.
         start_new_session=True,
     )
-
-
-def end_processes(is_ours: Callable[[list[str]], bool], gently: signal.Signals) -> None:
-    """End what a killed owner left running, known by its command line."""
-    found = []
-    for process in psutil.process_iter():
-        try:
-            words = process.cmdline()
-            if words and is_ours(words):
-                process.send_signal(gently)
-                found.append(process)
-        except psutil.Error:
-            continue
-    _, alive = psutil.wait_procs(found, timeout=20)
-    for process in alive:
-        process.kill()
-    psutil.wait_procs(alive, timeout=5)

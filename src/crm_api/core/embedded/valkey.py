@@ -4,14 +4,15 @@ import signal
 import socket
 import subprocess
 
-from crm_api.core.embedded.places import lent_to, reachable
-from crm_api.core.embedded.server import EmbeddedServer, end_processes
+from .places import lent_to, reachable
+from .server import EmbeddedServer
 
 
 class EmbeddedValkey(EmbeddedServer):
     """Valkey 9. It keeps nothing over a restart: what it holds are hints, PostgreSQL has the truth."""
 
     name = "valkey"
+    programs = ("valkey-server",)
     stop_signals = ((signal.SIGTERM, 5), (signal.SIGKILL, 5))
     start_seconds = 10
 
@@ -19,9 +20,6 @@ class EmbeddedValkey(EmbeddedServer):
     def url(self) -> str:
         """URL of its first database."""
         return f"redis://:{self.password}@127.0.0.1:{self.port}/0"
-
-    def _prepare(self) -> None:
-        end_processes(self._is_ours, signal.SIGTERM)
 
     def _launch(self, port: int) -> subprocess.Popen[bytes]:
         user = lent_to()
@@ -50,6 +48,3 @@ class EmbeddedValkey(EmbeddedServer):
                 return b"+PONG" in b"".join(iter(lambda: probe.recv(256), b""))
         except OSError:
             return False
-
-    def _is_ours(self, words: list[str]) -> bool:
-        return words[-1] == self._mark or words[0].endswith(f" {self._mark}")
