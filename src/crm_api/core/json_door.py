@@ -8,7 +8,8 @@ from typing import Any, Final
 from .problems import InvalidJson, InvalidRequest, finding
 
 DEEPEST: Final = 64
-_MOST_DIGITS: Final = 18  # what fits a 64-bit integer whatever the digits are
+_ALWAYS_FITS: Final = 18  # so many signs are a 64-bit integer whatever they are
+_NEVER_FITS: Final = 20
 
 
 class RawJson(bytes):
@@ -43,11 +44,8 @@ class _Door:
         return tree
 
     def integer(self, digits: str) -> Any:
-        if len(digits) > _MOST_DIGITS:
-            return self._refuse(
-                "number-too-large",
-                f"an integer of more than {_MOST_DIGITS} digits is not exact everywhere; send it as text",
-            )
+        if len(digits) > _ALWAYS_FITS and (len(digits) > _NEVER_FITS or not -(2**63) <= int(digits) < 2**63):
+            return self._refuse("number-too-large", "the integer is larger than 64 bits hold; send it as text")
         return int(digits)
 
     def real(self, digits: str) -> Any:
