@@ -100,8 +100,10 @@ def _create_jobs() -> None:
         sa.Column("run_after", TIME, nullable=False),
         sa.Column("started_at", TIME),
         sa.Column("finished_at", TIME),
+        sa.Column("expires_at", TIME),
         sa.Column("cancel_requested_at", TIME),
         sa.Column("attempt_count", sa.Integer, nullable=False),
+        sa.Column("failure_count", sa.Integer, nullable=False),
         sa.Column("most_attempts", sa.Integer, nullable=False),
         sa.Column("lease_id", sa.Uuid),
         sa.Column("leased_by", sa.Text),
@@ -114,6 +116,7 @@ def _create_jobs() -> None:
     live = sa.text("state IN ('queued', 'running')")
     op.create_index("ix_job_due", "job", ["run_after", "id"], postgresql_where=live)
     op.create_index("uq_job_singleton_key", "job", ["singleton_key"], unique=True, postgresql_where=live)
+    op.create_index("ix_job_expires_at", "job", ["expires_at"], postgresql_where=sa.text("expires_at IS NOT NULL"))
     op.create_table(
         "job_attempt",
         sa.Column(
@@ -121,6 +124,7 @@ def _create_jobs() -> None:
         ),
         sa.Column("number", sa.Integer, primary_key=True),
         sa.Column("worker", sa.Text, nullable=False),
+        sa.Column("lease_id", sa.Uuid, nullable=False),
         sa.Column("started_at", TIME, nullable=False),
         sa.Column("ended_at", TIME),
         sa.Column("outcome", sa.Text),

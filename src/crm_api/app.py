@@ -1,6 +1,6 @@
 """Composition root: puts the rooms of the house together."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
@@ -16,6 +16,7 @@ from .core.limits import RateLimit
 from .core.openapi import install_document
 from .core.paging import Cursors
 from .core.telemetry import configure_logs
+from .jobs import JobKind
 from .jobs.hints import Hints
 from .pages import routes as pages
 from .settings import Settings, SettingsWrong, read_settings
@@ -25,13 +26,14 @@ ROUTERS = (
     health.router,
     pages.router,
 )
+JOB_KINDS: tuple[JobKind, ...] = ()
 DESCRIPTION = """Customers, touchpoints, offers and segments as typed JSON over PostgreSQL.
 
 Get a token from `POST /oauth/token` (button *Authorize*), then call. Every error is an RFC 9457 problem whose `type` is
 a page that says what to do."""
 
 
-def create_app(settings: Settings) -> FastAPI:
+def create_app(settings: Settings, job_kinds: Sequence[JobKind] = JOB_KINDS) -> FastAPI:
     """Make the service. Errors: SettingsWrong, naming the variable."""
     if settings.secret_key is None:
         raise SettingsWrong("CRM_SECRET_KEY: missing; 32 characters or more, the same at every start")
@@ -49,6 +51,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.openapi_version = "3.2.0"
     app.state.settings = settings
     app.state.cursors = Cursors(settings.secret_key.get_secret_value())
+    app.state.job_kinds = {kind.name: kind for kind in job_kinds}
     app.state.rate_limit = RateLimit(settings.read_rate, settings.write_rate)
     for router in ROUTERS:
         app.router.routes.extend(router.routes)  # flat: an included router is matched twice and built per prefix
@@ -83,6 +86,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.database = database
         app.state.verifier = Verifier(database, settings)
         app.state.hints = Hints(None if settings.redis_url is None else str(settings.redis_url))
+        app.state.hints.serve(database)
         yield
         await app.state.hints.close()
 

@@ -53,8 +53,8 @@ class Base(DeclarativeBase):
         UUID: Uuid,
         Decimal: Numeric,
         datetime: DateTime(timezone=True),
-        dict[str, Any]: JSONB,
-        list[Any]: JSONB,
+        dict[str, Any]: JSONB(none_as_null=True),
+        list[Any]: JSONB(none_as_null=True),
     }
 
 

@@ -2,14 +2,23 @@
 
 import asyncio
 import contextlib
+import time
+from functools import partial
 from typing import Final
 from uuid import UUID
 
+import orjson
 import structlog
 from arq.connections import ArqRedis, RedisSettings, create_pool
 from redis.exceptions import RedisError
+from sqlalchemy.ext.asyncio import AsyncSession
 
+from ..core.db import Database, after_commit
+
+HINTED_FUNCTION: Final = "run_job"
+"""What arq calls in the worker, with the job's id."""
 _LONGEST_SECONDS: Final = 0.05
+_REST_SECONDS: Final = 1.0
 log = structlog.get_logger()
 
 
@@ -19,15 +28,27 @@ class Hints:
     def __init__(self, redis_url: str | None) -> None:
         self._settings = None if redis_url is None else RedisSettings.from_dsn(redis_url)
         self._pool: ArqRedis | None = None
+        self._silent_until = 0.0
+        self.lost_count = 0
+
+    def serve(self, database: Database) -> None:
+        """Make the hints reachable from every session of a database, as `tell_after_commit` needs them."""
+        database.sessions.configure(info={"hints": self})
 
     async def tell(self, job_id: UUID) -> None:
         """Hint that a job waits, or count that it could not be done; never raises, takes 50 ms at most."""
+        if time.monotonic() < self._silent_until:
+            self.lost_count += 1
+            return
         try:
             async with asyncio.timeout(_LONGEST_SECONDS):
                 pool = await self._connected()
                 if pool is not None:
-                    await pool.enqueue_job("run_job", str(job_id), _job_id=f"job:{job_id}")
+                    await pool.enqueue_job(HINTED_FUNCTION, str(job_id), _job_id=f"job:{job_id}")
         except (RedisError, OSError, TimeoutError) as error:
+            # Not every write shall wait for a Redis that is away.
+            self._silent_until = time.monotonic() + _REST_SECONDS
+            self.lost_count += 1
             log.warning("hint_lost", error=type(error).__name__)
 
     async def ping(self) -> bool:
@@ -50,5 +71,12 @@ class Hints:
             settings = self._settings
             settings.conn_retries = 0
             settings.conn_timeout = 1
-            self._pool = await create_pool(settings)
+            self._pool = await create_pool(settings, job_serializer=orjson.dumps, job_deserializer=orjson.loads)
         return self._pool
+
+
+def tell_after_commit(session: AsyncSession, job_id: UUID) -> None:
+    """Hint at a job once its row is durable; a session outside of the service has nobody to tell."""
+    hints: Hints | None = session.info.get("hints")
+    if hints is not None:
+        after_commit(session, partial(hints.tell, job_id))

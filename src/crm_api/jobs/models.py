@@ -9,7 +9,8 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from ..core.db import Base
 
-_LIVE = text("state IN ('queued', 'running')")
+LIVE = "state IN ('queued', 'running')"
+"""Where a job that has not ended is told from one that has, as the partial indexes say it."""
 
 
 class Job(Base):
@@ -20,8 +21,9 @@ class Job(Base):
         CheckConstraint("state IN ('queued', 'running', 'succeeded', 'failed', 'cancelled')", name="state"),
         CheckConstraint("nature IN ('set', 'hands')", name="nature"),
         CheckConstraint("(state = 'running') = (lease_id IS NOT NULL)", name="lease"),
-        Index("ix_job_due", "run_after", "id", postgresql_where=_LIVE),
-        Index("uq_job_singleton_key", "singleton_key", unique=True, postgresql_where=_LIVE),
+        Index("ix_job_due", "run_after", "id", postgresql_where=text(LIVE)),
+        Index("uq_job_singleton_key", "singleton_key", unique=True, postgresql_where=text(LIVE)),
+        Index("ix_job_expires_at", "expires_at", postgresql_where=text("expires_at IS NOT NULL")),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -39,8 +41,12 @@ class Job(Base):
     run_after: Mapped[datetime]
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
+    expires_at: Mapped[datetime | None]
+    """When a finished job is forgotten; set when it ends."""
     cancel_requested_at: Mapped[datetime | None]
     attempt_count: Mapped[int]
+    failure_count: Mapped[int]
+    """Attempts that failed or whose lease expired; a job that was given back in order has lost none."""
     most_attempts: Mapped[int]
     lease_id: Mapped[UUID | None]
     leased_by: Mapped[str | None]
@@ -57,6 +63,7 @@ class JobAttempt(Base):
     job_id: Mapped[UUID] = mapped_column(ForeignKey("job.id", ondelete="CASCADE"), primary_key=True)
     number: Mapped[int] = mapped_column(primary_key=True)
     worker: Mapped[str]
+    lease_id: Mapped[UUID]
     started_at: Mapped[datetime]
     ended_at: Mapped[datetime | None]
     outcome: Mapped[str | None]

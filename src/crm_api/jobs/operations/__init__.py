@@ -1,0 +1,5 @@
+"""Use cases of jobs, one file per verb."""
+
+from .enqueue import enqueue
+
+__all__ = ["enqueue"]
