@@ -12,7 +12,8 @@ from pydantic_core import PydanticCustomError
 # for example without cents in Iraq or Serbia. Retired currencies keep the digits of their time. None: metals, funds and
 # test codes, which no price is in, and CNH, which is no code of ISO 4217.
 _CODES_BY_DIGITS: Final[dict[int | None, str]] = {
-    0: "ADP BEF BIF BYB BYR CLP DJF ESP GNF GRD ISK ITL JPY KMF KRW LUF MGF PTE PYG RWF TPE TRL UGX UYI VND VUV XAF XOF XPF",
+    0: "ADP BEF BIF BYB BYR CLP DJF ESP GNF GRD ISK ITL JPY KMF KRW LUF MGF PTE PYG RWF TPE TRL UGX UYI VND VUV XAF "
+    "XOF XPF",
     3: "BHD IQD JOD KWD LYD OMR TND",
     4: "CLF UYW",
     None: "CNH XAG XAU XBA XBB XBC XBD XDR XFO XFU XPD XPT XRE XSU XTS XUA XXX",
@@ -31,7 +32,7 @@ def currencies() -> frozenset[str]:
 
 @cache
 def minor_digits(currency: str) -> int:
-    """Answer how many digits a currency has after the point. Errors: ValueError for an unknown currency. Source: ISO 4217."""
+    """Answer how many digits a currency has after the point (ISO 4217). Errors: ValueError for an unknown currency."""
     digits = _DIGITS.get(currency, 2)
     if digits is None or currency not in currencies():
         raise ValueError(f"{currency} is no currency of ISO 4217")

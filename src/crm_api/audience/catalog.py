@@ -1,0 +1,144 @@
+"""The catalog of fields an audience can ask for; domains declare theirs in `fields.py`, `app.py` gathers them."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from typing import Any, Final, Literal
+
+from sqlalchemy import ColumnElement
+from sqlalchemy.orm import InstrumentedAttribute
+
+from .tree import Operator
+
+FieldType = Literal["text", "choice", "integer", "number", "boolean", "date", "datetime", "money", "set", "segment"]
+Column = ColumnElement[Any] | InstrumentedAttribute[Any]
+Test = Callable[[Column], ColumnElement[bool]]
+
+_ORDERED: Final[tuple[Operator, ...]] = ("gt", "gte", "lt", "lte", "between", "known")
+_EQUAL: Final[tuple[Operator, ...]] = ("eq", "ne", "in")
+OPERATORS: Final[dict[FieldType, tuple[Operator, ...]]] = {
+    "text": (*_EQUAL, "like", "known"),
+    "choice": (*_EQUAL, "known"),
+    "integer": (*_EQUAL, *_ORDERED),
+    "number": (*_EQUAL, *_ORDERED),
+    "boolean": ("eq", "known"),
+    "date": (*_EQUAL, *_ORDERED),
+    "datetime": _ORDERED,
+    "money": ("eq", "ne", *_ORDERED),
+    "set": ("has",),
+    "segment": (),
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Field:
+    """A fact about a customer that an audience can ask for.
+
+    Types and what their column holds: `text` the normalized form (core.text.normalized); `choice` a code, compared
+    exactly, with `choices` a closed list; `integer`; `number` numeric; `boolean`; `date`; `datetime` timestamptz;
+    `money` integer minor units; `set` an array, or one element per row behind an EXISTS, of normalized text;
+    `segment` its id.
+
+    matches: answers the condition on a customer, given the test of one column:
+        `lambda test: test(Customer.birth_date)`, or
+        `lambda test: exists().where(Score.customer_id == Customer.customer_id, test(Score.recency))`.
+    depends_on: names of what is written when the answer changes, for example "customer" or "score:rfm".
+    currency: money only; the column with the currency beside the amount, or the one currency all amounts are in.
+    unit: what numbers count, for people: "days".
+    source: where the fact comes from, for people: "profile", "custom", "score".
+    """
+
+    name: str
+    type: FieldType
+    matches: Callable[[Test], ColumnElement[bool]]
+    depends_on: frozenset[str]
+    label: str = ""
+    unit: str | None = None
+    choices: tuple[str, ...] | None = None
+    operators: tuple[Operator, ...] | None = None
+    currency: Column | str | None = None
+    source: str = "profile"
+
+    def __post_init__(self) -> None:
+        if (self.type == "money") != (self.currency is not None):
+            raise ValueError(f"{self.name}: money, and only money, has a currency")
+
+    @property
+    def offered(self) -> tuple[Operator, ...]:
+        """The operators that can be used, those of the type unless the field says otherwise."""
+        return OPERATORS[self.type] if self.operators is None else self.operators
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Amount:
+    """An amount of a touchpoint that can be summed: minor units in one column, their currency in another."""
+
+    name: str
+    column: Column
+    currency: Column
+    label: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Countable:
+    """How touchpoints of a customer are counted and summed: their table by its columns, and the customer outside.
+
+    fields: what `where` can ask of a touchpoint; `matches` tests a column of the same table, or of rows that belong
+    to it.
+    """
+
+    customer_id: Column
+    outer_customer_id: Column
+    kind: Column
+    occurred_at: Column
+    fields: tuple[Field, ...] = ()
+    amounts: tuple[Amount, ...] = ()
+    catalog: "Catalog" = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "catalog", Catalog(self.fields))
+
+    def amount(self, name: str) -> Amount | None:
+        """Answer an amount by its name."""
+        return next((amount for amount in self.amounts if amount.name == name), None)
+
+
+class Catalog:
+    """Fields by name, and the touchpoints; never changed, only extended into a new one."""
+
+    __slots__ = ("_fields", "countable")
+
+    def __init__(self, fields: Iterable[Field], countable: Countable | None = None) -> None:
+        self._fields: dict[str, Field] = {}
+        self.countable = countable
+        for each in fields:
+            if self._fields.setdefault(each.name, each) is not each:
+                raise ValueError(f"two fields are called {each.name}")
+
+    def get(self, name: str) -> Field | None:
+        """Answer a field by its name."""
+        return self._fields.get(name)
+
+    @property
+    def segment(self) -> Field | None:
+        """The field that knows memberships in segments."""
+        return next((each for each in self._fields.values() if each.type == "segment"), None)
+
+    def with_fields(self, extra: Iterable[Field]) -> "Catalog":
+        """Answer a catalog with more fields, for those the business declared. Errors: ValueError for a name taken."""
+        return Catalog([*self._fields.values(), *extra], self.countable)
+
+    def nearest(self, name: str) -> str | None:
+        """Answer the valid name most like one that is not."""
+        return nearest(name, self._fields)
+
+    def __iter__(self) -> Iterator[Field]:
+        return iter(sorted(self._fields.values(), key=lambda each: each.name))
+
+    def __len__(self) -> int:
+        return len(self._fields)
+
+
+def nearest(name: str, names: Iterable[str]) -> str | None:
+    """Answer the name most like another, if one is."""
+    return next(iter(get_close_matches(name.lower(), names, n=1)), None)

@@ -1,0 +1,38 @@
+"""What an audience depends on: the writes after which its answer may be another."""
+
+from collections.abc import Iterator
+
+from pydantic import MISSING
+
+from .catalog import Catalog
+from .tree import AllOf, AnyOf, Audience, FieldTest, InSegment, Not, TouchpointCount, Touchpoints, TouchpointSum
+
+
+def depends_on(tree: Audience, catalog: Catalog) -> frozenset[str]:
+    """Answer the names of what the audience reads: those its fields declare, "touchpoint:<kind>", "segment:<id>".
+
+    A field that the catalog no longer has adds nothing. That time passes is not a write: windows are not named.
+    """
+    return frozenset(_names(tree, catalog))
+
+
+def _names(node: Audience, catalog: Catalog) -> Iterator[str]:
+    match node:
+        case AllOf(all=branches) | AnyOf(any=branches):
+            for branch in branches:
+                yield from _names(branch, catalog)
+        case Not(not_=inner):
+            yield from _names(inner, catalog)
+        case FieldTest(field=name):
+            field = catalog.get(name)
+            yield from field.depends_on if field else ()
+        case InSegment(segment=segment):
+            yield f"segment:{segment}"
+        case TouchpointCount(count=touchpoints) | TouchpointSum(of=touchpoints):
+            yield from _names_of_touchpoints(touchpoints, catalog)
+
+
+def _names_of_touchpoints(chosen: Touchpoints, catalog: Catalog) -> Iterator[str]:
+    yield f"touchpoint:{chosen.touchpoint}"
+    if catalog.countable is not None and chosen.where is not MISSING:
+        yield from _names(chosen.where, catalog.countable.catalog)

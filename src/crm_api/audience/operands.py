@@ -1,0 +1,196 @@
+"""What stands after an operator, read as the field's type wants it."""
+
+from collections.abc import Callable
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any, Final, Protocol, cast
+
+from pydantic import TypeAdapter, ValidationError
+
+from ..core.money import Money
+from ..core.schemas import Day, Instant
+from ..core.text import folded, normalized
+from .bounds import MOST_WILDCARDS
+from .catalog import Column, FieldType, nearest
+from .tree import Operator
+
+_LARGEST: Final = 2**63 - 1  # bigint
+_EXPECTED: Final[dict[FieldType, str]] = {
+    "text": "text",
+    "choice": "text",
+    "integer": "a whole number",
+    "number": "a number",
+    "boolean": "true or false",
+    "date": 'a date as text, for example "2026-01-31"',
+    "datetime": 'a time as text with its offset, for example "2026-01-31T09:30:00Z"',
+    "money": 'money, for example {"amount": "500.00", "currency": "EUR"}',
+    "set": "text",
+}
+_DAY: Final[TypeAdapter[date]] = TypeAdapter(Day)
+_INSTANT: Final[TypeAdapter[datetime]] = TypeAdapter(Instant)
+
+
+class Typed(Protocol):
+    """What a value is compared with: a field, or a sum of an amount."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def type(self) -> FieldType: ...
+    @property
+    def unit(self) -> str | None: ...
+    @property
+    def choices(self) -> tuple[str, ...] | None: ...
+    @property
+    def currency(self) -> Column | str | None: ...
+
+
+class WrongOperand(Exception):
+    """A value that does not fit; `step` points below the operator, to an element of its list."""
+
+    def __init__(self, code: str, detail: str, nearest: str | None = None, step: str = "") -> None:
+        super().__init__(detail)
+        self.code, self.detail, self.nearest, self.step = code, detail, nearest, step
+
+
+def operand(target: Typed, operator: Operator, raw: Any) -> Any:
+    """Read what stands after an operator.
+
+    Answers one value, a list of values for `in` and `between`, a pattern of LIKE for `like`, a bool for `known`.
+    Values are str (normalized for text and sets), int, Decimal, bool, date, datetime in UTC, Money. Errors:
+    WrongOperand.
+    """
+    if operator == "known":
+        return raw
+    if operator == "like":
+        return _pattern(target, raw)
+    if operator not in ("in", "between"):
+        return value_of(target, raw)
+    values = []
+    for position, element in enumerate(raw):
+        try:
+            values.append(value_of(target, element))
+        except WrongOperand as wrong:
+            raise WrongOperand(wrong.code, wrong.detail, wrong.nearest, f"/{position}") from None
+    if operator == "between":
+        _check_range(target, *values)
+    return values
+
+
+def value_of(target: Typed, raw: Any) -> Any:
+    """Read one value as the target's type. Errors: WrongOperand."""
+    if isinstance(raw, str):
+        _check_storable(raw)
+    return _READERS[target.type](target, raw)
+
+
+def _check_storable(raw: str) -> None:
+    if "\x00" in raw:
+        raise WrongOperand("unstorable-text", "the character NUL cannot be stored, so nothing can have it")
+
+
+def _wrong_type(target: Typed) -> WrongOperand:
+    unit = f", in {target.unit}" if target.unit else ""
+    return WrongOperand("wrong-type", f"{target.name} is compared with {_EXPECTED[target.type]}{unit}")
+
+
+def _text(target: Typed, raw: Any) -> str:
+    if not isinstance(raw, str):
+        raise _wrong_type(target)
+    return normalized(raw)
+
+
+def _choice(target: Typed, raw: Any) -> str:
+    if not isinstance(raw, str):
+        raise _wrong_type(target)
+    if target.choices is not None and raw not in target.choices:
+        some = ", ".join(target.choices[:20])
+        raise WrongOperand("unknown-choice", f"{target.name} is one of {some}", nearest(raw, target.choices))
+    return raw
+
+
+def _integer(target: Typed, raw: Any) -> int:
+    if isinstance(raw, bool) or not isinstance(raw, int):
+        raise _wrong_type(target)
+    if abs(raw) > _LARGEST:
+        raise WrongOperand("out-of-range", f"{target.name} has at most 64 bits")
+    return raw
+
+
+def _number(target: Typed, raw: Any) -> Decimal:
+    if isinstance(raw, bool) or not isinstance(raw, int | float):
+        raise _wrong_type(target)
+    return Decimal(_integer(target, raw)) if isinstance(raw, int) else Decimal(repr(raw))
+
+
+def _boolean(target: Typed, raw: Any) -> bool:
+    if not isinstance(raw, bool):
+        raise _wrong_type(target)
+    return raw
+
+
+def _date(target: Typed, raw: Any) -> date:
+    if not isinstance(raw, str):
+        raise _wrong_type(target)
+    try:
+        return _DAY.validate_python(raw)
+    except ValidationError:
+        raise _wrong_type(target) from None
+
+
+def _datetime(target: Typed, raw: Any) -> datetime:
+    if not isinstance(raw, str):
+        raise _wrong_type(target)
+    try:
+        return _INSTANT.validate_python(raw).astimezone(UTC)
+    except ValidationError:
+        raise _wrong_type(target) from None
+    except OverflowError:
+        raise WrongOperand("out-of-range", f"{target.name} lies between the years 1 and 9999 in UTC") from None
+
+
+def _money(target: Typed, raw: Any) -> Money:
+    if isinstance(raw, int | float) and not isinstance(raw, bool):
+        raise WrongOperand("currency-missing", f"{target.name} is compared with {_EXPECTED['money']}")
+    if not isinstance(raw, Money):
+        raise _wrong_type(target)
+    if isinstance(target.currency, str) and raw.currency != target.currency:
+        raise WrongOperand("wrong-unit", f"{target.name} is in {target.currency}", target.currency)
+    return raw
+
+
+_READERS: Final[dict[FieldType, Callable[[Typed, Any], Any]]] = {
+    "text": _text,
+    "choice": _choice,
+    "integer": _integer,
+    "number": _number,
+    "boolean": _boolean,
+    "date": _date,
+    "datetime": _datetime,
+    "money": _money,
+    "set": _text,
+}
+
+
+def _check_range(target: Typed, low: Any, high: Any) -> None:
+    if isinstance(low, Money):
+        if low.currency != high.currency:
+            raise WrongOperand("wrong-unit", "low and high are in one currency", low.currency, "/1")
+        low, high = low.minor, cast(Money, high).minor
+    if low > high:
+        raise WrongOperand("empty-range", f"nothing is between them: {target.name} is given as [low, high]")
+
+
+def _pattern(target: Typed, raw: Any) -> str:
+    """Make a pattern of LIKE: `*` stands for any characters, every other sign for itself."""
+    if not isinstance(raw, str):
+        raise _wrong_type(target)
+    _check_storable(raw)
+    parts = raw.split("*")
+    if len(parts) - 1 > MOST_WILDCARDS:
+        raise WrongOperand("too-many-wildcards", f"a pattern has at most {MOST_WILDCARDS} times *")
+    return "%".join(_escaped(folded(part) if target.type == "text" else part) for part in parts)
+
+
+def _escaped(part: str) -> str:
+    return part.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
