@@ -1,6 +1,7 @@
 """Migrations go up and down, and end where the models say."""
 
 import asyncio
+
 import asyncpg
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext

@@ -5,28 +5,57 @@ from datetime import timedelta
 from typing import Any
 
 from fastapi import APIRouter, Request
+from pydantic import ConfigDict
 from sqlalchemy import func, select, text
 from starlette.responses import JSONResponse, Response
 
 from .core import migrations
 from .core.clock import now
 from .core.db import Database
+from .core.schemas import Output
 from .jobs.models import WorkerSeen
 
 WORKER_SILENCE = timedelta(seconds=5)
 router = APIRouter(tags=["Operations"])
 
 
+class Health(Output):
+    """The process lives."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"status": "ok"}]})
+
+    status: str
+
+
+class Check(Output):
+    """Whether one thing the service needs is there, and what to do when it is not."""
+
+    ok: bool
+    detail: str
+
+
+class Readiness(Output):
+    """Whether the service is ready, thing by thing."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"status": "ready", "checks": {"database": {"ok": True, "detail": "answers"}}}]}
+    )
+
+    status: str
+    checks: dict[str, Check]
+
+
 @router.get("/healthz", operation_id="check_health", summary="Is the process alive?")
-async def check_health() -> dict[str, str]:
+async def check_health() -> Health:
     """Answer as long as the process does; asks no dependency. Scope: none is needed."""
-    return {"status": "ok"}
+    return Health(status="ok")
 
 
 @router.get(
     "/readyz",
     operation_id="check_readiness",
     summary="Is the service ready?",
+    response_model=Readiness,
     responses={
         503: {
             "description": "Not ready; `checks` says what is missing",

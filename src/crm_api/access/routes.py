@@ -1,27 +1,16 @@
 """HTTP of access: tokens, keys and the metadata that describes them."""
 
-from typing import Any
-
 from fastapi import APIRouter, Request
 from sqlalchemy import select
 from starlette.responses import JSONResponse, Response
 
 from ..core.problems import UnsupportedMediaType, problems
-from ..core.schemas import Output
 from .models import Client
+from .schemas import AuthorizationServer, ProtectedResource, PublicKeys, Token
 from .scopes import SCOPES
 from .tokens import client_id_of, token_answer
 
 router = APIRouter(tags=["OAuth"])
-
-
-class Token(Output):
-    """An access token (RFC 6749, section 5.1)."""
-
-    access_token: str
-    token_type: str
-    expires_in: int
-    scope: str
 
 
 _FORM = {
@@ -93,10 +82,9 @@ async def issue_token(request: Request) -> Response:
 
 
 @router.get("/oauth/jwks", operation_id="read_keys", summary="Read the public signing keys")
-async def read_keys(request: Request) -> dict[str, Any]:
+async def read_keys(request: Request) -> PublicKeys:
     """Answer the keys that access tokens can be verified with, as a JWKS (RFC 7517). Scope: none is needed."""
-    jwks: dict[str, Any] = (await request.app.state.verifier.ring()).jwks
-    return jwks
+    return PublicKeys(keys=(await request.app.state.verifier.ring()).jwks["keys"])
 
 
 @router.get(
@@ -104,19 +92,19 @@ async def read_keys(request: Request) -> dict[str, Any]:
     operation_id="describe_authorization_server",
     summary="Describe the authorization server",
 )
-async def describe_authorization_server(request: Request) -> dict[str, Any]:
+async def describe_authorization_server(request: Request) -> AuthorizationServer:
     """Answer the metadata by which clients configure themselves (RFC 8414). Scope: none is needed."""
     issuer = request.app.state.settings.issuer
-    return {
-        "issuer": issuer,
-        "token_endpoint": f"{issuer}/oauth/token",
-        "jwks_uri": f"{issuer}/oauth/jwks",
-        "grant_types_supported": ["client_credentials"],
-        "response_types_supported": [],
-        "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
-        "scopes_supported": list(SCOPES),
-        "service_documentation": f"{issuer}/docs",
-    }
+    return AuthorizationServer(
+        issuer=issuer,
+        token_endpoint=f"{issuer}/oauth/token",
+        jwks_uri=f"{issuer}/oauth/jwks",
+        grant_types_supported=["client_credentials"],
+        response_types_supported=[],
+        token_endpoint_auth_methods_supported=["client_secret_basic", "client_secret_post"],
+        scopes_supported=list(SCOPES),
+        service_documentation=f"{issuer}/docs",
+    )
 
 
 @router.get(
@@ -124,12 +112,12 @@ async def describe_authorization_server(request: Request) -> dict[str, Any]:
     operation_id="describe_protected_resource",
     summary="Describe the protected resource",
 )
-async def describe_protected_resource(request: Request) -> dict[str, Any]:
+async def describe_protected_resource(request: Request) -> ProtectedResource:
     """Answer where tokens for this API come from (RFC 9728). Scope: none is needed."""
     issuer = request.app.state.settings.issuer
-    return {
-        "resource": issuer,
-        "authorization_servers": [issuer],
-        "scopes_supported": list(SCOPES),
-        "bearer_methods_supported": ["header"],
-    }
+    return ProtectedResource(
+        resource=issuer,
+        authorization_servers=[issuer],
+        scopes_supported=list(SCOPES),
+        bearer_methods_supported=["header"],
+    )
