@@ -20,7 +20,7 @@ from sqlalchemy.orm import DeclarativeBase
 from ..settings import Settings
 from .read import Reader
 
-AfterCommit = Callable[[], Awaitable[None]]
+Act = Callable[[], Awaitable[None]]
 LONGEST_WRITE_SECONDS = 60
 """No statement and no idle transaction lives longer; watermarks rest on it."""
 
@@ -98,11 +98,18 @@ class Database:
         async with self.sessions() as session:
             async with session.begin():
                 yield session
+                for act in session.info.get("before_commit", ()):
+                    await act()
             for tell in session.info.get("after_commit", ()):
                 await tell()
 
 
-def after_commit(session: AsyncSession, tell: AfterCommit) -> None:
+def before_commit(session: AsyncSession, act: Act) -> None:
+    """Call something as the last act of the transaction; what it raises rolls the transaction back."""
+    session.info.setdefault("before_commit", []).append(act)
+
+
+def after_commit(session: AsyncSession, tell: Act) -> None:
     """Call something once the transaction is durable. It must be quick and must not raise: it is a hint, not a
     record.
     """

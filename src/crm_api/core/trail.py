@@ -2,17 +2,19 @@
 transaction.
 """
 
+from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 import structlog
-from sqlalchemy import BigInteger, Index, text
+from sqlalchemy import BigInteger, Index, insert, text
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
 from .clock import now
-from .db import Base
+from .db import Base, before_commit
 from .ids import new_id
 
 
@@ -70,25 +72,53 @@ def record(
     id))`.
     """
     kind, name = resource
-    session.add(
-        AuditEntry(
-            id=new_id(),
-            occurred_at=now(),
-            actor=actor,
-            action=action,
-            resource_type=kind,
-            resource_id=str(name),
-            customer_id=customer_id,
-            request_id=structlog.contextvars.get_contextvars().get("request_id"),
-            changes=changes or {},
-        )
-    )
+    entry = {
+        "id": new_id(),
+        "occurred_at": now(),
+        "actor": actor,
+        "action": action,
+        "resource_type": kind,
+        "resource_id": str(name),
+        "customer_id": customer_id,
+        "request_id": structlog.contextvars.get_contextvars().get("request_id"),
+        "changes": changes or {},
+    }
+    _pending(session).entries.append(entry)
 
 
 def emit(session: AsyncSession, event_type: str, data: dict[str, Any], *, customer_id: UUID | None = None) -> None:
-    """Put an event into the outbox, for example `emit(session, "customer.registered", {"id": str(id)},
-    customer_id=id)`.
-    """
-    session.add(
-        OutboxEvent(id=new_id(), type=event_type, customer_id=customer_id, data=data, occurred_at=now(), position=None)
-    )
+    """Put an event into the outbox: `emit(session, "customer.registered", {"id": str(id)}, customer_id=id)`."""
+    event = {
+        "id": new_id(),
+        "type": event_type,
+        "customer_id": customer_id,
+        "data": data,
+        "occurred_at": now(),
+        "position": None,
+    }
+    _pending(session).events.append(event)
+
+
+@dataclass(frozen=True, slots=True)
+class _Pending:
+    """What a transaction will have told when it commits; written at its end, in one round trip."""
+
+    entries: list[dict[str, Any]] = field(default_factory=list)
+    events: list[dict[str, Any]] = field(default_factory=list)
+
+
+def _pending(session: AsyncSession) -> _Pending:
+    pending: _Pending | None = session.info.get("trail")
+    if pending is None:
+        pending = session.info["trail"] = _Pending()
+        before_commit(session, partial(_write, session, pending))
+    return pending
+
+
+async def _write(session: AsyncSession, pending: _Pending) -> None:
+    events = insert(OutboxEvent).values(pending.events) if pending.events else None
+    entries = insert(AuditEntry).values(pending.entries) if pending.entries else None
+    if events is not None and entries is not None:
+        await session.execute(events.add_cte(entries.cte("entries")))
+    elif (alone := events if events is not None else entries) is not None:
+        await session.execute(alone)
