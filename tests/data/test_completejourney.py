@@ -19,14 +19,6 @@ NEW_YORK = "America/New_York"
 
 
 @pytest.fixture(scope="module")
-def data() -> Path:
-    try:
-        return mapping.folder()
-    except mapping.DataMissing as missing:
-        pytest.skip(str(missing))
-
-
-@pytest.fixture(scope="module")
 def transactions(data: Path) -> pl.DataFrame:
     return pl.read_parquet(data / "transactions.parquet")
 

@@ -1,6 +1,7 @@
 """Reading back: what adds up the loaded year finds the published totals, and notices what differs."""
 
 from collections import Counter
+from pathlib import Path
 
 import orjson
 import pytest
@@ -10,11 +11,8 @@ from crm_api.cli.readback import EXPECTED, Figure, add_up
 
 
 @pytest.fixture(scope="module")
-def orders() -> mapping.Feed:
-    try:
-        return mapping.orders(mapping.folder())
-    except mapping.DataMissing as missing:
-        pytest.skip(str(missing))
+def orders(data: Path) -> mapping.Feed:
+    return mapping.orders(data)
 
 
 def test_what_is_sent_adds_up_to_the_published_totals(orders: mapping.Feed) -> None:
