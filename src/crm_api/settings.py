@@ -37,6 +37,9 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=1, le=65535)] = 8000
     public_url: Annotated[str | None, Field(description="How clients reach the API; issuer of the tokens")] = None
+    api_url: Annotated[
+        str | None, Field(description="Where workers and the command line reach the API, if not on this machine")
+    ] = None
     secret_key: Annotated[
         SecretStr | None, Field(min_length=32, description="Encrypts signing keys, signs cursors")
     ] = None
@@ -56,6 +59,9 @@ class Settings(BaseSettings):
     write_rate: Annotated[int, Field(ge=1, description="Requests a minute a client may write, per API process")] = (
         30_000
     )
+    lease_seconds: Annotated[
+        int, Field(ge=3, le=30, description="How long a job stays with a worker that gives no sign of life")
+    ] = 30
     pool_size: Annotated[int, Field(ge=1, le=200)] = 10
     max_body_bytes: Annotated[int, Field(ge=1024)] = 1_048_576
     log_format: Literal["json", "text"] = "json"
@@ -70,6 +76,12 @@ class Settings(BaseSettings):
     def issuer(self) -> str:
         """Name of the authorization server, without a closing slash (RFC 8414)."""
         return (self.public_url or f"http://{self.host}:{self.port}").rstrip("/")
+
+    @property
+    def reach(self) -> str:
+        """Where the workers and the command line reach the API."""
+        host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(self.host, self.host)  # noqa: S104  # compared, not bound
+        return (self.api_url or f"http://{host}:{self.port}").rstrip("/")
 
     @property
     def driver_dsn(self) -> str:

@@ -2,7 +2,7 @@
 
 from .places import ServerFailed
 from .postgres import EmbeddedPostgres, ThrowawayPostgres
-from .server import EmbeddedServer, ServerTaken, free_port, open_log, tail
+from .server import EmbeddedServer, ServerTaken, free_port, is_free, open_log, tail
 from .valkey import EmbeddedValkey
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "ServerTaken",
     "ThrowawayPostgres",
     "free_port",
+    "is_free",
     "open_log",
     "tail",
 ]

