@@ -17,12 +17,16 @@ from .core.openapi import install_document
 from .core.paging import Cursors
 from .core.telemetry import configure_logs
 from .jobs import JobKind
+from .jobs import routes as jobs
+from .jobs import worker_routes as workers
 from .jobs.hints import Hints
 from .pages import routes as pages
 from .settings import Settings, SettingsWrong, read_settings
 
 ROUTERS = (
     access.router,
+    jobs.router,
+    workers.router,
     health.router,
     pages.router,
 )

@@ -1,7 +1,6 @@
 """Whether the process lives, and whether it is ready to serve."""
 
 import asyncio
-from datetime import timedelta
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -14,8 +13,8 @@ from .core.clock import now
 from .core.db import Database
 from .core.schemas import Output
 from .jobs.models import WorkerSeen
+from .jobs.rules import is_alive
 
-WORKER_SILENCE = timedelta(seconds=5)
 router = APIRouter(tags=["Operations"])
 
 
@@ -84,7 +83,7 @@ async def _check_database(database: Database) -> dict[str, Any]:
         unknown = {"ok": False, "detail": "unknown while the database is away"}
         return {"database": away, "migrations": unknown, "worker": unknown}
     wanted = migrations.newest()
-    alive = seen is not None and now() - seen <= WORKER_SILENCE
+    alive = is_alive(seen, now())
     return {
         "database": {"ok": True, "detail": "answers"},
         "migrations": {"ok": present == wanted, "detail": f"at {present}, wanted {wanted}; `crm migrate` brings it up"},

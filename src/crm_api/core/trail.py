@@ -2,6 +2,8 @@
 transaction.
 """
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -97,6 +99,19 @@ def emit(session: AsyncSession, event_type: str, data: dict[str, Any], *, custom
         "position": None,
     }
     _pending(session).events.append(event)
+
+
+@asynccontextmanager
+async def savepoint(session: AsyncSession) -> AsyncIterator[None]:
+    """A part of a transaction that is undone by itself when it raises; what it recorded and emitted goes with it."""
+    pending = _pending(session)
+    entry_count, event_count = len(pending.entries), len(pending.events)
+    try:
+        async with session.begin_nested():
+            yield
+    except BaseException:
+        del pending.entries[entry_count:], pending.events[event_count:]
+        raise
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,19 @@
-"""Use cases of jobs, one file per verb."""
+"""Use cases of jobs."""
 
-from .enqueue import enqueue
+from .canceling import cancel
+from .claiming import claim
+from .leases import heartbeat, release, report_failure, report_progress, report_result
+from .queueing import enqueue
+from .steps import run_step
 
-__all__ = ["enqueue"]
+__all__ = [
+    "cancel",
+    "claim",
+    "enqueue",
+    "heartbeat",
+    "release",
+    "report_failure",
+    "report_progress",
+    "report_result",
+    "run_step",
+]
