@@ -16,10 +16,10 @@ from .core.limits import RateLimit
 from .core.openapi import install_document
 from .core.paging import Cursors
 from .core.telemetry import configure_logs
-from .jobs import JobKind
 from .jobs import routes as jobs
 from .jobs import worker_routes as workers
 from .jobs.hints import Hints
+from .jobs.kinds import JobKind
 from .pages import routes as pages
 from .settings import Settings, SettingsWrong, read_settings
 

@@ -11,8 +11,9 @@ from crm_api.app import JOB_KINDS, create_app
 from crm_api.core.clock import now
 from crm_api.core.db import Database
 from crm_api.core.trail import OutboxEvent
-from crm_api.jobs import JobKind, enqueue
+from crm_api.jobs.kinds import JobKind
 from crm_api.jobs.models import Job
+from crm_api.jobs.operations import enqueue
 from crm_api.settings import Settings
 
 from ..calling import Api

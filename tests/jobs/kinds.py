@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from crm_api.core.problems import InvalidRequest
 from crm_api.core.trail import OutboxEvent, emit
-from crm_api.jobs import Due, JobKind, Step
+from crm_api.jobs.kinds import Due, JobKind, Step
 from crm_api.jobs.models import Job
 
 

@@ -7,8 +7,9 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from crm_api.core.db import Database
-from crm_api.jobs import JobKind, Step, enqueue
+from crm_api.jobs.kinds import JobKind, Step
 from crm_api.jobs.models import Job
+from crm_api.jobs.operations import enqueue
 
 
 async def _step(_session: AsyncSession, _job: Job) -> Step:

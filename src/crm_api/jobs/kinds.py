@@ -12,7 +12,11 @@ A kind is a value, made once in the domain and listed in `app.JOB_KINDS`:
 
     DAILY_FACTS = JobKind("customer-days", "set", step=recompute, due=due)
 
-and started from an operation, in the operation's own transaction: `await enqueue(session, DAILY_FACTS, {…}, by=…)`.
+and started from an operation, in the operation's own transaction, with `jobs.operations.enqueue`:
+
+    job = await enqueue(session, DAILY_FACTS, {"from": …}, by=who.client_id)
+
+after which the route answers `await accepted(session, job)` (`jobs.answers`): 202 and where the job can be watched.
 
 **Set** kinds are SQL. `step` does the next bounded part (well below STEP_SECONDS) inside the transaction in which its
 cursor is stored: a kill costs one step, and no step counts twice. Publication is the last step.
