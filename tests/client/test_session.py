@@ -36,6 +36,7 @@ class SmallApi:
         if login != "partner:secret":
             return JSONResponse({"error": "invalid_client", "error_description": "No such client"}, 401)
         self.granted += 1
+        self.scope = (await request.form()).get("scope")
         token = f"token-{self.granted}"
         self.good_tokens.add(token)
         return JSONResponse({"access_token": token, "token_type": "Bearer", "expires_in": self.token_seconds})
@@ -60,6 +61,14 @@ def problem(status: int, code: str, **headers: str) -> Response:
 async def chunks(*parts: bytes) -> AsyncIterator[bytes]:
     for part in parts:
         yield part
+
+
+async def test_a_token_is_asked_for_with_its_scopes() -> None:
+    small = SmallApi()
+    transport = httpx.ASGITransport(small.app)
+    async with ApiClient("http://api.test", "partner", "secret", transport, scope="customers:read fields:read") as api:
+        await api.get("/v1/customers")
+    assert small.scope == "customers:read fields:read"
 
 
 async def test_one_token_serves_all_calls_at_once() -> None:

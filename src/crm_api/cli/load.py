@@ -70,7 +70,11 @@ def load_completejourney(
 
     async def run() -> Report:
         async with ApiClient(
-            url or home.api_url(), login.client_id, login.secret, patience_seconds=PATIENCE_SECONDS
+            url or home.api_url(),
+            login.client_id,
+            login.secret,
+            scope=login.scope,
+            patience_seconds=PATIENCE_SECONDS,
         ) as api:
             return await load_year(api, out, loads=not only_check, checks=check or only_check)
 

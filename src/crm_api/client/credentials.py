@@ -14,11 +14,15 @@ GRANT_PATH = "/oauth/token"
 class TokenSource:
     """OAuth 2 client credentials (RFC 6749, section 4.4), with the secret in the Authorization header.
 
-    A token is renewed when a fifth of its life is left, or at once after `reject`.
+    A token has only the scopes it is asked for, and is renewed when a fifth of its life is left, or at once after
+    `reject`.
     """
 
-    def __init__(self, http: httpx.AsyncClient, client_id: str, client_secret: str, patience_seconds: float) -> None:
+    def __init__(
+        self, http: httpx.AsyncClient, client_id: str, client_secret: str, scope: str, patience_seconds: float
+    ) -> None:
         self._http = http
+        self._form = {"grant_type": "client_credentials", "scope": scope}
         self._login = httpx.BasicAuth(client_id, client_secret)
         self._patience_seconds = patience_seconds
         self._lock = asyncio.Lock()
@@ -45,4 +49,4 @@ class TokenSource:
         self._renew_at = asked_at + 0.8 * float(granted.get("expires_in", 60))
 
     async def _ask(self) -> httpx.Response:
-        return await self._http.post(GRANT_PATH, data={"grant_type": "client_credentials"}, auth=self._login)
+        return await self._http.post(GRANT_PATH, data=self._form, auth=self._login)

@@ -38,8 +38,10 @@ class ApiClient:
         client_secret: str,
         transport: httpx.AsyncBaseTransport | None = None,
         *,
+        scope: str = "",
         patience_seconds: float = 30.0,
     ) -> None:
+        """Name the API and the client; `scope` is what the client wants to do, separated by spaces."""
         self._patience_seconds = patience_seconds
         # The answer to a batch starts only when all of it has been stored: reading may have to wait for minutes.
         self._http = httpx.AsyncClient(
@@ -50,7 +52,7 @@ class ApiClient:
             # A proxy of the environment is for the world outside, never for this machine.
             trust_env=httpx.URL(base_url).host not in LOOPBACK,
         )
-        self._tokens = TokenSource(self._http, client_id, client_secret, patience_seconds)
+        self._tokens = TokenSource(self._http, client_id, client_secret, scope, patience_seconds)
 
     async def __aenter__(self) -> Self:
         """Open the session; the first call fetches the token."""
