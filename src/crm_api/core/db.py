@@ -11,7 +11,7 @@ from uuid import UUID
 import asyncpg
 import structlog
 from fastapi import Depends, Request
-from sqlalchemy import DateTime, Integer, LargeBinary, MetaData, Numeric, Text, Uuid, event
+from sqlalchemy import DateTime, Integer, LargeBinary, MetaData, Numeric, Text, Uuid, event, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
@@ -31,6 +31,7 @@ _SERVER_SETTINGS = {
     "statement_timeout": f"{LONGEST_WRITE_SECONDS}s",
     "idle_in_transaction_session_timeout": f"{LONGEST_WRITE_SECONDS}s",
 }
+_NOTHING = text("SELECT 1")
 log = structlog.get_logger()
 
 
@@ -92,6 +93,12 @@ class Database:
         with contextlib.suppress(TimeoutError):
             await self.pool.close()
 
+    async def connect(self) -> asyncpg.Connection:
+        """Open a connection outside the pools, for streams, which hold theirs for long."""
+        connection = await asyncpg.connect(self._settings.driver_dsn, timeout=5, server_settings=_SERVER_SETTINGS)
+        await _read_as_wire(connection)
+        return connection
+
     @asynccontextmanager
     async def session(self) -> AsyncIterator[AsyncSession]:
         """One transaction: committed at the end of the block, rolled back when it raises; then hints leave."""
@@ -102,6 +109,17 @@ class Database:
                     await act()
             for tell in session.info.get("after_commit", ()):
                 await tell()
+
+
+async def driver(session: AsyncSession) -> asyncpg.Connection:
+    """Lend the driver's connection of a session, inside its transaction.
+
+    COPY as the first act would run outside the transaction, so a statement goes ahead of it.
+    """
+    connection = await session.connection()
+    await connection.execute(_NOTHING)
+    lent: asyncpg.Connection = (await connection.get_raw_connection()).driver_connection
+    return lent
 
 
 def before_commit(session: AsyncSession, act: Act) -> None:
