@@ -1,4 +1,4 @@
-"""The bulk door, on a planted domain of pairs: whatever arrives, in whatever pieces, each line is told what became of it."""
+"""The bulk door, on a planted domain of pairs: whatever arrives, in whatever pieces, each line is told its fate."""
 
 import gzip
 import random
@@ -24,7 +24,6 @@ from crm_api.core.problems import Problem
 from crm_api.core.route import Route
 from crm_api.core.schemas import Input
 from crm_api.settings import Settings
-
 from tests.calling import Api, problem
 
 NDJSON = {"Content-Type": "application/x-ndjson"}
@@ -36,7 +35,7 @@ class Pair(Input):
 
     key: Annotated[str, Field(min_length=1, max_length=100)]
     value: Annotated[int, Field(ge=-(10**9), le=10**9)]
-    about: dict[str, Any] = {}
+    about: Annotated[dict[str, Any], Field(default_factory=dict)]
 
 
 class PairConflict(Problem, status=409, code="planted-pair-conflict", title="The key has another value"):
@@ -346,9 +345,9 @@ async def test_a_damaged_compressed_body_is_a_problem(pairs: Api, name: str, bod
 @pytest.mark.parametrize(
     ("name", "bomb"),
     [
-        ("gzip", gzip.compress(b"0" * 200_000_000, 9)),
-        ("gzip", gzip.compress(b"\n" * 200_000_000, 9)),
-        ("zstd", zstandard.ZstdCompressor(level=19).compress(b"0" * 200_000_000)),
+        ("gzip", gzip.compress(b"0" * 80_000_000, 9)),
+        ("gzip", gzip.compress(b"\n" * 80_000_000, 9)),
+        ("zstd", zstandard.ZstdCompressor(level=19).compress(b"0" * 80_000_000)),
     ],
     ids=["a long line", "empty lines", "zstd"],
 )
