@@ -16,6 +16,8 @@ from .core.limits import RateLimit
 from .core.openapi import install_document
 from .core.paging import Cursors
 from .core.telemetry import configure_logs
+from .customers import routes as customers
+from .customers.operations import DeclaredFields
 from .jobs import routes as jobs
 from .jobs import worker_routes as workers
 from .jobs.hints import Hints
@@ -25,6 +27,7 @@ from .settings import Settings, SettingsWrong, read_settings
 
 ROUTERS = (
     access.router,
+    customers.router,
     jobs.router,
     workers.router,
     health.router,
@@ -56,6 +59,7 @@ def create_app(settings: Settings, job_kinds: Sequence[JobKind] = JOB_KINDS) -> 
     app.state.settings = settings
     app.state.cursors = Cursors(settings.secret_key.get_secret_value())
     app.state.job_kinds = {kind.name: kind for kind in job_kinds}
+    app.state.declared_fields = DeclaredFields()
     app.state.rate_limit = RateLimit(settings.read_rate, settings.write_rate)
     for router in ROUTERS:
         app.router.routes.extend(router.routes)  # flat: an included router is matched twice and built per prefix

@@ -3,6 +3,7 @@
 from .access import models as access
 from .core import idempotency, trail
 from .core.db import Base
+from .customers import models as customers
 from .jobs import models as jobs
 
-__all__ = ["Base", "access", "idempotency", "jobs", "trail"]
+__all__ = ["Base", "access", "customers", "idempotency", "jobs", "trail"]

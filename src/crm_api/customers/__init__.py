@@ -1,0 +1,1 @@
+"""Customers: people and organizations, how they are reached, by which names other systems know them, custom fields."""

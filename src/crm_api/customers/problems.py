@@ -1,0 +1,49 @@
+"""Problem
+├── CustomerNotFound        404  no such customer
+├── ContactPointTaken       409  the e-mail address or number belongs to another customer
+├── ExternalIdTaken         409  the other system's id belongs to another customer
+├── FieldNotDeclared        404  no custom field has this key
+├── FieldKeyTaken           409  a custom field has this key already
+└── ChoiceInUse             409  choices can be added, not taken away
+"""
+
+from ..core.problems import Problem
+
+
+class CustomerNotFound(Problem, status=404, code="customer-not-found", title="No such customer"):
+    """No customer has this id, or this id in that system. Archived customers are found; only lists leave them out."""
+
+
+class ContactPointTaken(
+    Problem, status=409, code="contact-point-taken", title="The contact point belongs to another customer"
+):
+    """An e-mail address or telephone number belongs to one customer at a time, compared in its normalized form.
+
+    `existing_id` is the customer who has it; `errors` points to the contact points. Change that customer instead of
+    registering another, or take the contact point away from it first. Nothing was stored.
+    """
+
+
+class ExternalIdTaken(
+    Problem, status=409, code="external-id-taken", title="The external id belongs to another customer"
+):
+    """Another system's id names one customer. `existing_id` is the one it names; `errors` points to the ids.
+
+    To register a customer or change the one there is, whichever is needed, use
+    `PUT /v1/customers/by/{system}/{external_id}`. Nothing was stored.
+    """
+
+
+class FieldNotDeclared(Problem, status=404, code="field-not-declared", title="No custom field has this key"):
+    """Declare it with `POST /v1/fields`. Fields that are built in cannot be changed."""
+
+
+class FieldKeyTaken(Problem, status=409, code="field-key-taken", title="A custom field has this key already"):
+    """Keys are unique, and the type of a field stays as declared, since values and audiences rest on it.
+
+    `current` is the field there is. Its label and choices can be changed with PATCH.
+    """
+
+
+class ChoiceInUse(Problem, status=409, code="choice-in-use", title="Choices can be added, not taken away"):
+    """Customers may hold each of the present choices, and audiences ask for them. Send the present ones and the new."""

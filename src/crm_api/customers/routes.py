@@ -1,0 +1,202 @@
+"""HTTP of customers: types in, one call, document out."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Path, Request, Security
+from starlette.responses import Response
+
+from ..access import Principal, authorize, authorize_once
+from ..core.db import Reads, Session
+from ..core.etags import IfMatch, IfNoneMatch, etag, is_known
+from ..core.problems import VersionMismatch, problems
+from ..core.read import answer
+from ..core.route import Route
+from . import operations, queries, rules
+from .operations import Grounds
+from .problems import ContactPointTaken, CustomerNotFound, ExternalIdTaken
+from .schemas import (
+    CustomerCreate,
+    CustomerPatch,
+    CustomerRead,
+    CustomerUpsert,
+    CustomerUpserted,
+    ExternalIdInput,
+    ExternalIdText,
+    System,
+)
+
+router = APIRouter(prefix="/v1/customers", tags=["Customers"], route_class=Route)
+CanRead = Annotated[Principal, Security(authorize, scopes=["customers:read"])]
+CanWrite = Annotated[Principal, Security(authorize_once, scopes=["customers:write"])]
+
+
+async def get_grounds(request: Request) -> Grounds:
+    """Answer what wishes about customers are judged by."""
+    return Grounds(request.app.state.settings, request.app.state.declared_fields)
+
+
+async def get_identifier(
+    system: Annotated[System, Path()], external_id: Annotated[ExternalIdText, Path()]
+) -> ExternalIdInput:
+    """Answer the other system's id that stands in the path; it may hold slashes."""
+    return ExternalIdInput(system=system, external_id=external_id)
+
+
+Judging = Annotated[Grounds, Depends(get_grounds)]
+Identifier = Annotated[ExternalIdInput, Depends(get_identifier)]
+
+
+@router.post(
+    "",
+    status_code=201,
+    summary="Register a customer",
+    response_model=CustomerRead,
+    responses=problems(ContactPointTaken, ExternalIdTaken),
+)
+async def register_customer(
+    request: Request, wish: CustomerCreate, session: Session, who: CanWrite, grounds: Judging
+) -> Response:
+    """Register a person or an organization. Contact points and external ids belong to one customer: if another has one
+    of them, the answer is 409 with `existing_id`. To register or change, whichever is needed, use the upsert.
+
+    Scope: customers:write.
+    """
+    document = await operations.register(session, who, wish, grounds)
+    request.state.customer_id = document["id"]
+    location = {"Location": f"/v1/customers/{document['id']}"}
+    return answer(document, status=201, version=1, headers=location)
+
+
+@router.get(
+    "/by/{system}/{external_id:path}",
+    summary="Read a customer by another system's id",
+    response_model=CustomerRead,
+    responses={304: {"description": "Not modified"}, **problems(CustomerNotFound)},
+)
+async def read_customer_by_external_id(
+    identifier: Identifier, reads: Reads, _who: CanRead, if_none_match: IfNoneMatch = None
+) -> Response:
+    """Answer the customer that another system knows by an id. Scope: customers:read."""
+    key = rules.external_key(identifier.system, identifier.external_id)
+    owner = await reads.row(queries.ID_OF_EXTERNAL_KEY, key=key)
+    if owner is None:
+        raise CustomerNotFound(f"{identifier.system} names no customer {identifier.external_id}")
+    return await _read(reads, owner["customer_id"], if_none_match)
+
+
+@router.put(
+    "/by/{system}/{external_id:path}",
+    summary="Register or change a customer by another system's id",
+    response_model=CustomerUpserted,
+    responses={
+        201: {"description": "Registered", "model": CustomerUpserted},
+        **problems(ContactPointTaken, ExternalIdTaken, VersionMismatch),
+    },
+)
+async def upsert_customer(
+    request: Request,
+    identifier: Identifier,
+    wish: CustomerUpsert,
+    session: Session,
+    who: CanWrite,
+    grounds: Judging,
+    if_match: IfMatch = None,
+) -> Response:
+    """Register the customer that another system knows by an id, or change the one there is. Of many callers at once one
+    registers, the others change.
+
+    What the body leaves out stays, and null clears. Several systems may know the same customer, each a part of it:
+    so contact points, external ids and tags are added to those there are, and custom fields merge by key. Addresses
+    replace. Use PATCH to take something away.
+
+    Scope: customers:write.
+    """
+    done = await operations.upsert(session, who, identifier, wish, grounds, if_match)
+    document = done.document
+    request.state.customer_id = document["id"]
+    return answer(
+        {**document, "result": done.result, "changed": done.changed},
+        status=201 if done.result == "created" else 200,
+        version=document["version"],
+        headers={"Location": f"/v1/customers/{document['id']}"} if done.result == "created" else None,
+    )
+
+
+@router.get(
+    "/{customer_id}",
+    summary="Read a customer",
+    response_model=CustomerRead,
+    responses={304: {"description": "Not modified"}, **problems(CustomerNotFound)},
+)
+async def read_customer(customer_id: UUID, reads: Reads, _who: CanRead, if_none_match: IfNoneMatch = None) -> Response:
+    """Answer a customer, archived or not. Scope: customers:read."""
+    return await _read(reads, str(customer_id), if_none_match)
+
+
+async def _read(reads: Reads, customer_id: str, if_none_match: str | None) -> Response:
+    row = await reads.row(queries.BY_ID, customer_id=customer_id)
+    if row is None:
+        raise CustomerNotFound(f"No customer has the id {customer_id}")
+    if is_known(if_none_match, row["version"]):
+        return Response(status_code=304, headers={"ETag": etag(row["version"]), "Cache-Control": "no-store"})
+    return answer(queries.document(row), version=row["version"])
+
+
+@router.patch(
+    "/{customer_id}",
+    summary="Change a customer",
+    response_model=CustomerRead,
+    responses=problems(CustomerNotFound, ContactPointTaken, ExternalIdTaken, VersionMismatch),
+)
+async def change_customer(
+    request: Request,
+    customer_id: UUID,
+    wish: CustomerPatch,
+    session: Session,
+    who: CanWrite,
+    grounds: Judging,
+    if_match: IfMatch = None,
+) -> Response:
+    """Change a customer by a merge patch (RFC 7396): what is left out stays, null clears, arrays replace, custom fields
+    merge by key. A patch that changes nothing leaves the version as it is.
+
+    Scope: customers:write.
+    """
+    request.state.customer_id = customer_id
+    document, _ = await operations.change(session, who, customer_id, wish, grounds, if_match=if_match)
+    return answer(document, version=document["version"])
+
+
+@router.post(
+    "/{customer_id}/archive",
+    summary="Archive a customer",
+    response_model=CustomerRead,
+    responses=problems(CustomerNotFound, VersionMismatch),
+)
+async def archive_customer(
+    request: Request, customer_id: UUID, session: Session, who: CanWrite, grounds: Judging, if_match: IfMatch = None
+) -> Response:
+    """Leave a customer out of lists and audiences. Everything about it is kept, it can be read and changed, and its
+    contact points and external ids stay its own. Archiving again changes nothing.
+
+    Scope: customers:write.
+    """
+    request.state.customer_id = customer_id
+    document = await operations.archive(session, who, customer_id, grounds, if_match)
+    return answer(document, version=document["version"])
+
+
+@router.post(
+    "/{customer_id}/restore",
+    summary="Restore a customer",
+    response_model=CustomerRead,
+    responses=problems(CustomerNotFound, VersionMismatch),
+)
+async def restore_customer(
+    request: Request, customer_id: UUID, session: Session, who: CanWrite, grounds: Judging, if_match: IfMatch = None
+) -> Response:
+    """Take a customer back from the archive. Scope: customers:write."""
+    request.state.customer_id = customer_id
+    document = await operations.restore(session, who, customer_id, grounds, if_match)
+    return answer(document, version=document["version"])

@@ -1,0 +1,226 @@
+"""What callers send and get about customers."""
+
+from collections.abc import Sequence
+from datetime import date
+from typing import Annotated, Any, Literal, TypeVar
+from uuid import UUID
+
+from pydantic import MISSING, AfterValidator, ConfigDict, Field, StringConstraints
+
+from ..core.schemas import Day, Input, Instant, NextCursor, Output, Version
+from .places import LANGUAGE_PATTERN, country, language, time_zone
+
+EARLIEST_BIRTH = date(1900, 1, 1)
+SYSTEM_PATTERN = r"^[a-z0-9][a-z0-9._:-]{0,63}$"
+KEY_PATTERN = r"^[a-z][a-z0-9_]{0,49}$"
+PLAIN_PATTERN = r"^[^\u0000-\u001f\u007f]*$"
+
+Line = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=PLAIN_PATTERN)]
+"""One line of text: no control characters, no outer white space."""
+Tag = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100, pattern=PLAIN_PATTERN)]
+System = Annotated[
+    str, Field(pattern=SYSTEM_PATTERN, description="Name of the other system", examples=["shop", "billing:eu"])
+]
+ExternalIdText = Annotated[
+    str, Field(min_length=1, max_length=200, pattern=PLAIN_PATTERN, description="Its id there, compared exactly")
+]
+Kind = Literal["person", "organization"]
+ContactKind = Literal["email", "phone"]
+Country = Annotated[
+    str, Field(pattern="^[A-Z]{2}$", description="ISO 3166-1 alpha-2", examples=["DE"]), AfterValidator(country)
+]
+Language = Annotated[
+    str, Field(pattern=LANGUAGE_PATTERN, description="BCP 47", examples=["de-AT"]), AfterValidator(language)
+]
+TimeZone = Annotated[
+    str, Field(max_length=64, description="IANA name", examples=["Europe/Berlin"]), AfterValidator(time_zone)
+]
+BirthDate = Annotated[Day, Field(ge=EARLIEST_BIRTH, description="Not before 1900, not in the future")]
+FieldKey = Annotated[str, Field(pattern=KEY_PATTERN)]
+CustomValue = Annotated[str, Field(max_length=2000)] | int | float | bool
+
+_EXAMPLE: dict[str, Any] = {
+    "kind": "person",
+    "given_name": "Ann",
+    "family_name": "Lee",
+    "birth_date": "1990-04-01",
+    "language": "en-US",
+    "time_zone": "America/New_York",
+    "contact_points": [
+        {"kind": "email", "value": "Ann@Example.com", "label": "home"},
+        {"kind": "phone", "value": "+1 202-555-0123"},
+    ],
+    "external_ids": [{"system": "shop", "external_id": "4711"}],
+    "addresses": [{"lines": ["5 Main Street"], "postal_code": "10001", "city": "New York", "country": "US"}],
+    "tags": ["newsletter"],
+    "custom_fields": {},
+}
+
+
+class ContactPointInput(Input):
+    """An e-mail address or telephone number. Numbers without a country code are of the business's country."""
+
+    kind: ContactKind
+    value: Annotated[str, Field(min_length=1, max_length=320, examples=["Ann@Example.com"])]
+    label: Annotated[Line | None, Field(description="What it is for: home, work")] = None
+    is_primary: Annotated[bool, Field(description="Of each kind one is; the first, if none is marked")] = False
+
+
+class ExternalIdInput(Input):
+    """The name by which another system knows the customer."""
+
+    system: System
+    external_id: ExternalIdText
+
+
+class AddressInput(Input):
+    """A postal address."""
+
+    label: Line | None = None
+    lines: Annotated[list[Line], Field(max_length=8, description="Street and what else stands above the town")] = Field(
+        default_factory=list
+    )
+    postal_code: Annotated[Line | None, Field(examples=["10115"])] = None
+    city: Line | None = None
+    region: Annotated[Line | None, Field(description="State, province, canton", examples=["NY"])] = None
+    country: Country | None = None
+
+
+class CustomerFields(Input):
+    """Everything a caller can say about a customer. What is left out stays as it is; null clears."""
+
+    kind: Kind | MISSING = MISSING
+    display_name: (
+        Annotated[Line, Field(description="Made of the names, a contact point or an external id if not given")]
+        | MISSING
+        | None
+    ) = MISSING
+    given_name: Line | MISSING | None = MISSING
+    family_name: Line | MISSING | None = MISSING
+    organization_name: (
+        Annotated[Line, Field(description="The organization's name; of a person, where it works")] | MISSING | None
+    ) = MISSING
+    birth_date: BirthDate | MISSING | None = MISSING
+    language: Language | MISSING | None = MISSING
+    time_zone: TimeZone | MISSING | None = MISSING
+    contact_points: Annotated[list[ContactPointInput], Field(max_length=50)] | MISSING | None = MISSING
+    external_ids: Annotated[list[ExternalIdInput], Field(max_length=50)] | MISSING | None = MISSING
+    addresses: (
+        Annotated[list[AddressInput], Field(max_length=20, description="The first is the main one")] | MISSING | None
+    ) = MISSING
+    tags: (
+        Annotated[list[Tag], Field(max_length=100, description="Compared without letter case; each once")]
+        | MISSING
+        | None
+    ) = MISSING
+    custom_fields: (
+        Annotated[
+            dict[FieldKey, CustomValue | None],
+            Field(max_length=200, description="By key, as declared at /v1/fields; null takes a value away"),
+        ]
+        | MISSING
+        | None
+    ) = MISSING
+
+
+Given = TypeVar("Given")
+
+
+def listed(given: Sequence[Given] | MISSING | None) -> Sequence[Given]:
+    """Answer what was given, which is nothing when it was left out or cleared."""
+    return () if given is MISSING or given is None else given
+
+
+class CustomerCreate(CustomerFields):
+    """A customer to register. Something must name it: a name, a contact point or an external id."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})
+
+
+class CustomerPatch(CustomerFields):
+    """A merge patch (RFC 7396): what is left out stays, null clears, arrays replace, custom fields merge by key."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"family_name": "Lee-Smith", "tags": ["newsletter", "vip"], "birth_date": None}]
+        }
+    )
+
+
+class CustomerUpsert(CustomerFields):
+    """What one system knows of a customer. What it leaves out stays; contact points, external ids and tags are added
+    to those that others know of; addresses replace.
+    """
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"display_name": "Ann Lee", "contact_points": [{"kind": "email", "value": "ann@example.com"}]}]
+        }
+    )
+
+
+class ContactPointRead(Output):
+    """An e-mail address or telephone number."""
+
+    id: UUID
+    kind: ContactKind
+    value: Annotated[str, Field(description="As it was given")]
+    normalized: Annotated[str, Field(description="As it is compared; telephone numbers in E.164")]
+    label: str | None
+    is_primary: bool
+
+
+class ExternalIdRead(Output):
+    """The name by which another system knows the customer."""
+
+    system: str
+    external_id: str
+
+
+class AddressRead(Output):
+    """A postal address."""
+
+    label: str | None
+    lines: list[str]
+    postal_code: str | None
+    city: str | None
+    region: str | None
+    country: str | None
+
+
+class CustomerRead(Output):
+    """A customer. `version` covers everything that stands here."""
+
+    id: UUID
+    kind: Kind
+    display_name: str
+    given_name: str | None
+    family_name: str | None
+    organization_name: str | None
+    birth_date: Day | None
+    language: str | None
+    time_zone: str | None
+    contact_points: list[ContactPointRead]
+    external_ids: list[ExternalIdRead]
+    addresses: list[AddressRead]
+    tags: list[str]
+    custom_fields: dict[str, CustomValue]
+    version: Version
+    created_at: Instant
+    updated_at: Instant
+    archived_at: Instant | None
+
+
+class CustomerUpserted(CustomerRead):
+    """The customer as it is now, and what the call did to it."""
+
+    result: Literal["created", "updated", "unchanged"]
+    changed: Annotated[list[str], Field(description="Names of the fields that are different now")]
+
+
+class CustomerPage(Output):
+    """A page of customers."""
+
+    data: list[CustomerRead]
+    next_cursor: NextCursor
+    count: Annotated[int | None, Field(description="Number of all rows, if `count` asked for it")]
