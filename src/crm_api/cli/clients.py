@@ -6,7 +6,6 @@ from typing import Annotated
 
 import httpx
 import typer
-from rich.table import Table
 
 from ..access import SCOPES
 from ..access.models import Client
@@ -58,11 +57,11 @@ def list_all(output: OutputOption = Format.text) -> None:
     """List the clients, the oldest first."""
     with operator_settings() as settings:
         found = asyncio.run(_listed(settings))
-    table = Table("id", "name", "scopes", "created", "revoked", box=None)
-    for row in found:
-        revoked = row.revoked_at.date().isoformat() if row.revoked_at else ""
-        table.add_row(row.client_id, row.name, " ".join(row.scopes), row.created_at.date().isoformat(), revoked)
-    Output(output).result([_facts(row) for row in found], table)
+    lines = [
+        f"{row.client_id}  {row.name}{' (revoked)' if row.revoked_at else ''}\n    {' '.join(row.scopes)}"
+        for row in found
+    ]
+    Output(output).result([_facts(row) for row in found], "\n".join(lines) or "There is no client yet.")
 
 
 @reported

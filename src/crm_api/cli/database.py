@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from ..access import WORKER_SCOPES
+from ..access.keys import load_ring
 from ..access.operations import keep_worker_client, prepare_ground
 from ..core import migrations
 from ..core.db import Database
@@ -45,6 +46,9 @@ async def _prepare(settings: Settings) -> None:
     async with Database(settings) as database, database.session() as session:
         await prepare_ground(session, settings)
         await keep_worker_client(session, settings, WORKER_SCOPES)
+        if settings.secret_key:
+            # A key that is not the database's is told now, not when the first token is asked for.
+            await load_ring(session, settings.secret_key.get_secret_value())
 
 
 async def _present(settings: Settings) -> str | None:

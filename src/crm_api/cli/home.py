@@ -1,5 +1,6 @@
 """The folder `.crm`: keys, secrets, logs, the embedded servers' data, and what runs."""
 
+import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -119,9 +120,8 @@ def operator_settings() -> Iterator[Settings]:
 
 
 def program() -> str:
-    """How this program was called, for the commands we tell people to type."""
-    called = sys.argv[0]
-    if not called.endswith("crm"):
+    """How this program is called from the folder we are in, for the commands we tell people to type."""
+    script = Path(sys.executable).with_name("crm")
+    if not script.exists() or shutil.which("crm") == str(script):
         return "crm"
-    path = Path(called).absolute()
-    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else called
+    return str(script.relative_to(Path.cwd())) if script.is_relative_to(Path.cwd()) else str(script)

@@ -33,6 +33,11 @@ class Program:
         """Process id while it runs."""
         return self._process.pid if self._process and self._process.poll() is None else None
 
+    @property
+    def returncode(self) -> int | None:
+        """How it ended; negative is the signal it died of."""
+        return self._process.poll() if self._process else None
+
     def start(self) -> None:
         """Start it, in a session of its own so that Ctrl-C at the terminal does not reach it."""
         with open_log(self.log) as log:

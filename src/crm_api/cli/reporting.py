@@ -23,6 +23,7 @@ _MEANINGS = (
     ("crm_api.core.problems", "Problem", "Refused", "Correct what is named, then try again."),
     ("httpx", "TransportError", "The API does not answer", _AWAY),
     ("alembic.util", "CommandError", "The migration cannot be run", "The revisions are in migrations/versions."),
+    ("sqlalchemy.exc", "ProgrammingError", "The database is not as this code expects it", "Run `crm migrate`."),
     ("sqlalchemy.exc", "SQLAlchemyError", "The database cannot be used", _NO_DATABASE),
     ("asyncpg", "PostgresError", "The database cannot be used", _NO_DATABASE),
     ("builtins", "OSError", "It cannot be done", _NO_DATABASE),

@@ -32,6 +32,7 @@ class RunState(BaseModel):
     born_at: float
     phase: Literal["starting", "ready"] = "starting"
     url: str = ""
+    facts: dict[str, str] = {}
     parts: list[PartState] = []
 
     @property

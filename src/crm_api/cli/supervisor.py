@@ -44,6 +44,10 @@ class Part(Protocol):
     def pid(self) -> int | None:
         """Process id while it runs."""
 
+    @property
+    def returncode(self) -> int | None:
+        """How it ended; negative is the signal it died of."""
+
     def start(self) -> object:
         """Start it; returns when it runs."""
 
@@ -64,12 +68,15 @@ class Supervisor:
         self._run_file, self._output = run_file, output
         self._parts: list[Part] = []
         self._deaths: dict[str, list[float]] = {}
+        self._log_starts: dict[str, int] = {}
         self._stopping = False
 
     def __enter__(self) -> Self:
         """Turn signals into an orderly end."""
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, self._on_signal)
+            # Whoever ignores hang-ups, as nohup does, goes on ignoring them.
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                signal.signal(number, self._on_signal)
         self._write()
         return self
 
@@ -84,8 +91,7 @@ class Supervisor:
         """Start a part and look after it from now on."""
         # Known before it is started, so that one caught half-way is stopped too.
         self._parts.append(part)
-        part.start()
-        self._record(part)
+        self._begin(part)
         where = f"port {part.port}" if part.port else f"process {part.pid}"
         self._output.event("part_started", f"  {part.name:<10} {where}", part=part.name, pid=part.pid, port=part.port)
 
@@ -119,7 +125,10 @@ class Supervisor:
                 return False
 
             self.watch(is_ready, fatal=True)
-        self.state.phase = "ready"
+
+    def declare_ready(self, facts: dict[str, str]) -> None:
+        """Write down that it serves, and what whoever asks should know."""
+        self.state.phase, self.state.facts = "ready", facts
         self._write()
 
     def watch(self, until: Callable[[], bool] = lambda: False, *, fatal: bool = False) -> None:
@@ -138,9 +147,13 @@ class Supervisor:
                     del pauses[part.name]
                     self._restart(part)
 
-    def _restart(self, part: Part) -> None:
+    def _begin(self, part: Part) -> None:
+        self._log_starts[part.name] = part.log.stat().st_size if part.log.exists() else 0
         part.start()
         self._record(part)
+
+    def _restart(self, part: Part) -> None:
+        self._begin(part)
         self._output.event("part_restarted", f"{part.name} runs again", part=part.name, pid=part.pid, port=part.port)
 
     def _tell_death(self, part: Part) -> float:
@@ -155,10 +168,12 @@ class Supervisor:
         return pause
 
     def _death(self, part: Part) -> CommandFailed:
-        last = tail(part.log)
-        usual = f"Its whole log is {part.log}"
-        cure = next((cure for sign, cure in _CURES if sign in last or sign in last.lower()), usual)
-        return CommandFailed(f"{part.name} has died. Its last words:\n{_indented(last)}", cure)
+        code = part.returncode or 0
+        how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+        last = tail(part.log, since=self._log_starts[part.name])
+        usual = f"The whole log is {part.log}"
+        cure = next((cure for sign, cure in _CURES if sign.lower() in last.lower()), usual)
+        return CommandFailed(f"{part.name} {how}. Its last words:\n{_indented(last) or '    none'}", cure)
 
     def _record(self, part: Part) -> None:
         pid = part.pid or 0

@@ -1,5 +1,6 @@
 """`crm up`: from nothing to ready on this machine, and then on until Ctrl-C."""
 
+import json
 import subprocess
 import sys
 import time
@@ -47,7 +48,9 @@ def _serve(settings: Settings, home: Home, out: Output, *, demo: bool) -> None:
     try:
         with Supervisor(home.run_file, out) as supervisor:
             ready = _start(settings, home, out, supervisor)
-            _tell_ready(ready, home, out)
+            facts = _facts(ready, home)
+            supervisor.declare_ready(facts)
+            out.event("ready", f"\ncrm-api is ready.\n{_told(facts)}\nCtrl-C stops everything.\n", **facts)
             if demo:
                 _load_demo(ready, out, supervisor.follow)
             supervisor.watch()
@@ -94,49 +97,39 @@ def _port(settings: Settings, out: Output) -> int:
     return other
 
 
-def _tell_ready(ready: Settings, home: Home, out: Output) -> None:
-    embedded = ready.database_url is not None and (home.folder / "postgres").exists()
-    data = str((home.folder / "postgres" / "data").resolve()) if embedded else "in the server of CRM_DATABASE_URL"
-    token = f"{program()} client create me --scope all --save && {program()} token --client me"
-    facts = {
-        "url": ready.issuer,
+def _facts(ready: Settings, home: Home) -> dict[str, str]:
+    """What whoever starts it wants to know next."""
+    data = (home.folder / "postgres" / "data").resolve()
+    given = read_settings().database_url is not None
+    return {
         "docs": f"{ready.issuer}/docs",
-        "token_command": token,
-        "data": data,
+        "token": f"{program()} client create me --scope all --save && {program()} token --client me",
+        "data": "on the server of CRM_DATABASE_URL" if given else f"{data} (kept)",
         "logs": str(home.logs),
-        "next_command": f"{program()} load completejourney",
+        "next": f"{program()} load completejourney",
     }
-    text = (
-        f"\ncrm-api is ready.\n"
-        f"  Docs    {facts['docs']}\n"
-        f"  Token   {token}\n"
-        f"  Data    {data} (kept)\n"
-        f"  Logs    {home.logs}\n"
-        f"  Next    in another terminal: {facts['next_command']}\n"
-        f"Ctrl-C stops everything.\n"
-    )
-    out.event("ready", text, **facts)
+
+
+def _told(facts: dict[str, str]) -> str:
+    return "\n".join(f"  {name.capitalize():<7} {fact}" for name, fact in facts.items())
 
 
 def _join(home: Home, out: Output, *, demo: bool) -> None:
     """Somebody runs it here already: wait until that one is ready, and tell where it is."""
     state = _await_ready(home, None)
-    text = f"It runs already: {state.url}/docs (process {state.pid}). `{program()} down` stops it."
-    out.event("already_running", text, url=state.url, docs=f"{state.url}/docs", pid=state.pid)
+    text = f"It runs already (process {state.pid}); `{program()} down` stops it.\n{_told(state.facts)}"
+    out.event("already_running", text, pid=state.pid, **state.facts)
     if demo:
         _load_demo(home.settings(api_url=state.url), out, lambda task: task.wait())
 
 
 def _start_apart(home: Home, out: Output, *, demo: bool) -> None:
-    log = home.log("up")
-    command = [sys.executable, "-m", "crm_api.cli", "up", "-o", "json", *(["--demo"] if demo else [])]
-    with log.open("wb") as sink:
-        apart = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=sink, stderr=sink, start_new_session=True
-        )  # fmt: skip
+    command = [sys.executable, "-m", "crm_api.cli", "up", "--output", "json", *(["--demo"] if demo else [])]
+    with home.log("up").open("wb") as sink:
+        apart = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=sink, stderr=sink, start_new_session=True)
     state = _await_ready(home, apart)
-    text = f"It runs in the background: {state.url}/docs\n`{program()} status` shows it, `{program()} down` stops it."
-    out.event("running_apart", text, url=state.url, docs=f"{state.url}/docs", pid=state.pid, log=str(log))
+    text = f"It runs in the background; `{program()} status` shows it, `{program()} down` stops it."
+    out.event("running_apart", f"{text}\n{_told(state.facts)}", pid=state.pid, **state.facts)
 
 
 def _await_ready(home: Home, apart: subprocess.Popen[bytes] | None) -> RunState:
@@ -146,11 +139,21 @@ def _await_ready(home: Home, apart: subprocess.Popen[bytes] | None) -> RunState:
         if state and state.phase == "ready" and state.process:
             return state
         if apart is not None and apart.poll() is not None:
-            raise CommandFailed(f"It did not start:\n{tail(home.log('up'))}", f"The logs are in {home.logs}.")
+            raise _told_apart(home)
         if apart is None and not home.lock.is_taken_by_another:
             raise CommandFailed("It has just been stopped.", f"Start it: {program()} up")
         time.sleep(0.05)
     raise CommandFailed("It is still not ready.", f"The logs are in {home.logs}.")
+
+
+def _told_apart(home: Home) -> CommandFailed:
+    """Read why a start in the background ended; its last line says so in JSON, unless it was cut short."""
+    last = tail(home.log("up"))
+    try:
+        failure = json.loads(last.splitlines()[-1])
+        return CommandFailed(failure["error"], failure["cure"])
+    except (IndexError, ValueError, KeyError, TypeError):
+        return CommandFailed(f"It did not start:\n{last}", f"The logs are in {home.logs}.")
 
 
 def _load_demo(settings: Settings, out: Output, follow: Callable[[subprocess.Popen[bytes]], int]) -> None:

@@ -34,11 +34,13 @@ def open_log(log: Path) -> IO[bytes]:
     return log.open("ab")
 
 
-def tail(log: Path, lines: int = 20) -> str:
-    """Return the last lines of a log, or nothing when there is none."""
+def tail(log: Path, lines: int = 20, *, since: int = 0) -> str:
+    """Return the last lines of a log, none of them from before that position; nothing when there is no log."""
     try:
         with log.open("rb") as file:
-            file.seek(max(0, log.stat().st_size - 400 * lines))
+            size = log.stat().st_size
+            # A log smaller than before is a new one.
+            file.seek(max(since if since <= size else 0, size - 400 * lines))
             return "\n".join(file.read().decode(errors="replace").splitlines()[-lines:])
     except OSError:
         return ""
@@ -85,6 +87,11 @@ class EmbeddedServer(ABC):
     def pid(self) -> int | None:
         """Process id while it runs."""
         return self._process.pid if self._process and self._process.poll() is None else None
+
+    @property
+    def returncode(self) -> int | None:
+        """How it ended; negative is the signal it died of."""
+        return self._process.poll() if self._process else None
 
     @property
     def password(self) -> str:
