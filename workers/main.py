@@ -1,0 +1,48 @@
+"""`python -m workers.main`: one process that asks the API for work, and listens to hints so as to ask sooner."""
+
+import asyncio
+import logging
+import signal
+
+import uvloop
+
+from crm_api.client import ApiClient
+from crm_api.core.telemetry import configure_logs
+
+from .hands import HANDS, SCOPES
+from .hints import follow_hints
+from .settings import WorkerSettings, read_settings
+from .shift import Shift
+
+_QUICK_SECONDS = 1.0
+
+
+async def work(settings: WorkerSettings) -> None:
+    """Work until SIGTERM or SIGINT; losing Redis or the API for a while ends nothing."""
+    login = (settings.url, settings.worker_client_id, settings.secret)
+    scope = " ".join(SCOPES)
+    async with (
+        ApiClient(*login, scope=scope, patience_seconds=_QUICK_SECONDS) as asking,
+        ApiClient(*login, scope=scope) as working,
+    ):
+        shift = Shift(asking, working, HANDS, settings.worker_jobs)
+        loop = asyncio.get_running_loop()
+        for sign in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(sign, shift.stop)
+        hints = asyncio.create_task(follow_hints(shift, str(settings.redis_url))) if settings.redis_url else None
+        await shift.run()
+        if hints is not None:
+            hints.cancel()
+            await asyncio.wait([hints], timeout=1)
+
+
+def main() -> None:
+    """Read the settings from the environment and work."""
+    settings = read_settings()
+    configure_logs(settings.log_format, settings.log_level)
+    logging.getLogger("arq").setLevel("WARNING")
+    uvloop.run(work(settings))
+
+
+if __name__ == "__main__":
+    main()
