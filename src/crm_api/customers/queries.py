@@ -1,13 +1,36 @@
 """Statements about customers; every one starts at `visible`."""
 
-from typing import Any, Final
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any, Final, NamedTuple
 
-from sqlalchemy import ColumnElement, Select, Text, Uuid, bindparam, cast, func, literal_column, select
+from sqlalchemy import (
+    ARRAY,
+    ColumnElement,
+    DateTime,
+    Select,
+    Text,
+    Uuid,
+    bindparam,
+    cast,
+    func,
+    literal_column,
+    select,
+    tuple_,
+)
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 
 from ..access import Principal
 from ..core.read import Prepared, raw_json
-from .models import Address, ContactPoint, ContactPointKey, Customer, CustomFieldDeclaration, ExternalId, ExternalIdKey
+from .models import (
+    Address,
+    ContactPoint,
+    ContactPointKey,
+    Customer,
+    CustomFieldDeclaration,
+    ExternalId,
+    ExternalIdKey,
+)
 
 _AS_JSON: Final = ("contact_points", "external_ids", "addresses", "custom_fields")
 
@@ -76,3 +99,63 @@ ID_OF_CONTACT: Final = select(ContactPointKey.customer_id).where(ContactPointKey
 ID_OF_EXTERNAL_KEY: Final = Prepared(ID_OF_EXTERNAL)
 ID_OF_CONTACT_KEY: Final = Prepared(ID_OF_CONTACT)
 DECLARATIONS: Final = select(CustomFieldDeclaration).order_by(CustomFieldDeclaration.key)
+
+
+class Shape(NamedTuple):
+    """Which conditions a list has, and its order. Values are bound later: one compiled statement serves all."""
+
+    conditions: frozenset[str] = frozenset()
+    archived: str = "false"
+    sort: str = "created_at"
+
+
+_CONDITIONS: Final[dict[str, ColumnElement[bool]]] = {
+    "kind": Customer.kind == bindparam("kind", type_=Text()),
+    "tag": Customer.tags_normalized.bool_op("@>")(bindparam("tag", type_=ARRAY(Text()))),
+    "customer_id": Customer.customer_id == bindparam("customer_id", type_=Uuid()),
+    "created_from": Customer.created_at >= bindparam("created_from", type_=DateTime(timezone=True)),
+    "created_until": Customer.created_at < bindparam("created_until", type_=DateTime(timezone=True)),
+}
+_ARCHIVED: Final[dict[str, tuple[ColumnElement[bool], ...]]] = {
+    "false": (Customer.archived_at.is_(None),),
+    "true": (Customer.archived_at.is_not(None),),
+    "any": (),
+}
+_SORTED_BY: Final[dict[str, tuple[ColumnElement[Any], Any]]] = {
+    "created_at": (Customer.created_at.expression, DateTime(timezone=True)),
+    "display_name": (Customer.display_name_normalized.expression, Text()),
+}
+
+
+def chosen(shape: Shape) -> list[ColumnElement[bool]]:
+    """Answer the conditions of a list."""
+    return [*_ARCHIVED[shape.archived], *(_CONDITIONS[name] for name in sorted(shape.conditions))]
+
+
+def page(statement: Select[Any], sort: str, *, after: bool) -> Select[Any]:
+    """Put a statement in order and cut a page of it; binds `limit`, and `after` and `after_id` behind a cursor."""
+    column, kind = _SORTED_BY[sort.removeprefix("-")]
+    falling = sort.startswith("-")
+    order = [column, Customer.customer_id.expression]
+    if after:
+        row = tuple_(*order)
+        last = tuple_(bindparam("after", type_=kind), bindparam("after_id", type_=Uuid()))
+        statement = statement.where(row < last if falling else row > last)
+    return statement.order_by(*(each.desc() if falling else each for each in order)).limit(bindparam("limit"))
+
+
+@lru_cache
+def listed(shape: Shape, *, after: bool) -> Prepared:
+    """List customers."""
+    return Prepared(page(documents().where(*chosen(shape)), shape.sort, after=after))
+
+
+@lru_cache
+def counted(shape: Shape) -> Prepared:
+    """Count the customers of a list."""
+    return Prepared(count_of(chosen(shape)))
+
+
+def count_of(conditions: Sequence[ColumnElement[bool]]) -> Select[Any]:
+    """Count customers."""
+    return visible().add_columns(func.count().label("count")).where(*conditions)

@@ -1,22 +1,26 @@
 """HTTP of customers: types in, one call, document out."""
 
+from functools import partial
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Path, Request, Security
+from fastapi import APIRouter, Depends, Path, Query, Request, Security
 from starlette.responses import Response
 
 from ..access import Principal, authorize, authorize_once
 from ..core.db import Reads, Session
 from ..core.etags import IfMatch, IfNoneMatch, etag, is_known
+from ..core.listing import Listing
 from ..core.problems import VersionMismatch, problems
 from ..core.read import answer
 from ..core.route import Route
-from . import operations, queries, rules
+from . import listing, operations, queries, rules
 from .operations import Grounds
 from .problems import ContactPointTaken, CustomerNotFound, ExternalIdTaken
 from .schemas import (
     CustomerCreate,
+    CustomerListParams,
+    CustomerPage,
     CustomerPatch,
     CustomerRead,
     CustomerUpsert,
@@ -66,6 +70,24 @@ async def register_customer(
     request.state.customer_id = document["id"]
     location = {"Location": f"/v1/customers/{document['id']}"}
     return answer(document, status=201, version=1, headers=location)
+
+
+@router.get("", summary="List customers", response_model=CustomerPage, responses=problems())
+async def list_customers(
+    request: Request, params: Annotated[CustomerListParams, Query()], reads: Reads, _who: CanRead
+) -> Response:
+    """List customers page by page, the oldest first unless `sort` says otherwise. Scope: customers:read."""
+    page = Listing(request, params)
+    try:
+        shape, values = await listing.filter_of(params, reads, request.app.state.settings.phone_region)
+    except listing.NobodyMeant:
+        return page.answer([], list, count=None if params.count is None else 0)
+    count = await listing.count(params.count, queries.counted(shape), reads, values)
+    if page.after is not None:
+        values |= listing.bound_after(params.sort, page.after)
+    rows = await reads.rows(queries.listed(shape, after=page.after is not None), limit=page.limit, **values)
+    documents = [queries.document(row) for row in rows]
+    return page.answer(documents, partial(listing.behind, params.sort), count=count)
 
 
 @router.get(

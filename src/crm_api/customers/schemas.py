@@ -7,7 +7,7 @@ from uuid import UUID
 
 from pydantic import MISSING, AfterValidator, ConfigDict, Field, StringConstraints
 
-from ..core.schemas import Day, Input, Instant, NextCursor, Output, Version
+from ..core.schemas import CountedListParams, Day, Input, Instant, NextCursor, Output, Version
 from .places import LANGUAGE_PATTERN, country, language, time_zone
 
 EARLIEST_BIRTH = date(1900, 1, 1)
@@ -224,3 +224,24 @@ class CustomerPage(Output):
     data: list[CustomerRead]
     next_cursor: NextCursor
     count: Annotated[int | None, Field(description="Number of all rows, if `count` asked for it")]
+
+
+Sort = Literal["created_at", "-created_at", "display_name", "-display_name"]
+Archived = Literal["false", "true", "any"]
+
+
+class CustomerListParams(CountedListParams):
+    """Which customers, and in which order."""
+
+    kind: Kind | None = None
+    tag: Annotated[Tag | None, Field(description="Customers with this tag, in any letter case")] = None
+    archived: Annotated[Archived, Field(description="Archived customers are left out, unless asked for")] = "false"
+    email: Annotated[str | None, Field(max_length=320, description="The customer this address belongs to")] = None
+    phone: Annotated[str | None, Field(max_length=320, description="The customer this number belongs to")] = None
+    external_id: Annotated[
+        str | None,
+        Field(max_length=265, pattern=r"^[^/]+/", description="`system/id`: the customer another system means"),
+    ] = None
+    created_from: Annotated[Instant | None, Field(description="Registered at this time or later")] = None
+    created_until: Annotated[Instant | None, Field(description="Registered before this time")] = None
+    sort: Annotated[Sort, Field(description="A minus turns the order around")] = "created_at"
