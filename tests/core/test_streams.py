@@ -38,7 +38,7 @@ async def stream_planted(request: Request, who: CanRead, rows: int = 10, about: 
         number,
         literal(about, Text).label("about"),
         instant_text(literal_column("timestamptz '2026-01-31 09:30:00+02'")).label("at"),
-        literal_column("1", Integer).op("/")(number - literal(fail_at, Integer)).label("inverse"),
+        func.div(literal_column("1"), number - literal(fail_at, Integer)).label("inverse"),
     ).select_from(func.generate_series(1, rows).alias("number"))
     return stream(request, statement, wants(request, ("csv", "ndjson")))
 
