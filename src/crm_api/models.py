@@ -5,5 +5,6 @@ from .core import idempotency, trail
 from .core.db import Base
 from .customers import models as customers
 from .jobs import models as jobs
+from .touchpoints import models as touchpoints
 
-__all__ = ["Base", "access", "customers", "idempotency", "jobs", "trail"]
+__all__ = ["Base", "access", "customers", "idempotency", "jobs", "touchpoints", "trail"]
