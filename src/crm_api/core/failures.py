@@ -92,26 +92,32 @@ def request_findings(errors: Sequence[Mapping[str, Any]], body: Any) -> list[dic
     found = []
     for error in errors[:_MOST_FINDINGS]:
         part, *steps = error["loc"]
-        place = pointer(steps, tree) if part == "body" else "".join(f"/{escaped_token(step)}" for step in steps)
+        place = (
+            pointer(steps, tree, error["type"])
+            if part == "body"
+            else "".join(f"/{escaped_token(step)}" for step in steps)
+        )
         code = str(error["type"]).replace("_", "-")
         found.append(finding(place, code, str(error["msg"]), part=str(part)))
     return found
 
 
-def pointer(steps: Sequence[str | int], tree: Any) -> str:
-    """Write pydantic's location as an RFC 6901 pointer, leaving out the names it puts in for branches of unions."""
-    return "".join(f"/{escaped_token(step)}" for step in _present(steps, tree))
+def pointer(steps: Sequence[str | int], tree: Any, kind: str) -> str:
+    """Write pydantic's location of an error of some kind as an RFC 6901 pointer, leaving out the names it puts in for
+    branches of unions.
+    """
+    return "".join(f"/{escaped_token(step)}" for step in _present(steps, tree, kind == "missing"))
 
 
-def _present(steps: Sequence[str | int], tree: Any) -> Iterator[str | int]:
+def _present(steps: Sequence[str | int], tree: Any, ends_missing: bool) -> Iterator[str | int]:
     for number, step in enumerate(steps):
         inside_object = isinstance(tree, dict) and step in tree
         inside_array = isinstance(tree, list) and isinstance(step, int) and 0 <= step < len(tree)
         if inside_object or inside_array:
             tree = tree[step]
             yield step
-        elif number == len(steps) - 1 and isinstance(tree, dict) and isinstance(step, str):
-            yield step  # a missing field: the last step names it
+        elif ends_missing and number == len(steps) - 1:
+            yield step  # the field that is not there
 
 
 def _parsed(body: Any) -> Any:

@@ -84,7 +84,7 @@ def _refusal(line: bytes, error: ValidationError) -> Problem:
     errors = [
         {
             "in": "line",
-            "pointer": pointer(found["loc"], tree),
+            "pointer": pointer(found["loc"], tree, found["type"]),
             "code": found["type"].replace("_", "-"),
             "detail": found["msg"],
         }
