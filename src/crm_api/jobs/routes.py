@@ -37,7 +37,7 @@ async def list_jobs(
     return answer({"data": page, "next_cursor": following})
 
 
-@router.get("/{job_id}", summary="Read a job", response_model=JobRead, responses=problems(JobNotFound))
+@router.get("/{job_id:uuid}", summary="Read a job", response_model=JobRead, responses=problems(JobNotFound))
 async def read_job(job_id: UUID, reads: Reads, who: CanRead) -> Response:
     """Read how far a job is, its attempts, and its result or problem. When no worker is alive to take it, or a pause
     before a retry lasts, `waiting_reason` says so. Scope: `jobs:read`.
@@ -46,7 +46,7 @@ async def read_job(job_id: UUID, reads: Reads, who: CanRead) -> Response:
 
 
 @router.get(
-    "/{job_id}/events",
+    "/{job_id:uuid}/events",
     summary="Watch a job",
     response_class=StreamingResponse,
     responses={**events.ANSWERS, **problems(JobNotFound)},
@@ -71,7 +71,7 @@ async def watch_job(
 
 
 @router.post(
-    "/{job_id}/cancel", summary="Cancel a job", response_model=JobRead, responses=problems(JobNotFound, JobEnded)
+    "/{job_id:uuid}/cancel", summary="Cancel a job", response_model=JobRead, responses=problems(JobNotFound, JobEnded)
 )
 async def cancel_job(request: Request, job_id: UUID, session: Session, who: CanCancel) -> Response:
     """Cancel a job: one that waits ends at once, one that runs at its worker's next sign of life. Cancelling again

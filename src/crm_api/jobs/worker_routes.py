@@ -45,7 +45,7 @@ async def claim_jobs(request: Request, wish: ClaimWish, session: Session, who: C
     return answer({"data": [_claimed(job, lease) for job in jobs]})
 
 
-@router.post("/{job_id}/heartbeat", summary="Keep a lease", response_model=LeaseState, responses=_LOST)
+@router.post("/{job_id:uuid}/heartbeat", summary="Keep a lease", response_model=LeaseState, responses=_LOST)
 async def keep_lease(request: Request, job_id: UUID, lease: Lease, session: Session, who: CanWork) -> Response:
     """Say that the work goes on. When the job was cancelled it ends here, and the answer says so. Scope:
     `jobs:work`.
@@ -55,7 +55,7 @@ async def keep_lease(request: Request, job_id: UUID, lease: Lease, session: Sess
 
 
 @router.post(
-    "/{job_id}/steps",
+    "/{job_id:uuid}/steps",
     summary="Run the next step of a set job",
     response_model=StepDone,
     responses=problems(JobNotFound, LeaseLost, StepUnderWay, NoStepToRun),
@@ -70,7 +70,7 @@ async def run_job_step(request: Request, job_id: UUID, lease: Lease, session: Se
     return answer({"done": done, "state": job.state, "progress": job.progress, "counts": job.counts})
 
 
-@router.put("/{job_id}/progress", summary="Report progress", response_model=LeaseState, responses=_REFUSED)
+@router.put("/{job_id:uuid}/progress", summary="Report progress", response_model=LeaseState, responses=_REFUSED)
 async def report_job_progress(
     request: Request, job_id: UUID, wish: ProgressWish, session: Session, who: CanWork
 ) -> Response:
@@ -79,7 +79,7 @@ async def report_job_progress(
     return _lease_state(await operations.report_progress(session, kinds, job_id, wish, _lease(request)))
 
 
-@router.put("/{job_id}/result", summary="Report the result", response_model=LeaseState, responses=_REFUSED)
+@router.put("/{job_id:uuid}/result", summary="Report the result", response_model=LeaseState, responses=_REFUSED)
 async def report_job_result(
     request: Request, job_id: UUID, wish: ResultWish, session: Session, who: CanWork
 ) -> Response:
@@ -87,7 +87,7 @@ async def report_job_result(
     return _lease_state(await operations.report_result(session, request.app.state.job_kinds, job_id, wish))
 
 
-@router.put("/{job_id}/failure", summary="Report a failure", response_model=LeaseState, responses=_LOST)
+@router.put("/{job_id:uuid}/failure", summary="Report a failure", response_model=LeaseState, responses=_LOST)
 async def report_job_failure(
     request: Request, job_id: UUID, wish: FailureWish, session: Session, who: CanWork
 ) -> Response:
@@ -97,7 +97,7 @@ async def report_job_failure(
     return _lease_state(await operations.report_failure(session, request.app.state.job_kinds, job_id, wish))
 
 
-@router.post("/{job_id}/release", summary="Give a job back", response_model=LeaseState, responses=_LOST)
+@router.post("/{job_id:uuid}/release", summary="Give a job back", response_model=LeaseState, responses=_LOST)
 async def release_job(request: Request, job_id: UUID, lease: Lease, session: Session, who: CanWork) -> Response:
     """Queue the job again for another worker, because this one is going away; it does not count as a failure. Scope:
     `jobs:work`.
