@@ -140,5 +140,6 @@ class Catalog:
 
 
 def nearest(name: str, names: Iterable[str]) -> str | None:
-    """Answer the name most like another, if one is."""
-    return next(iter(get_close_matches(name.lower(), names, n=1)), None)
+    """Answer the name most like another in any letter case, if one is."""
+    spelled = {each.lower(): each for each in names}
+    return next((spelled[each] for each in get_close_matches(name.lower(), spelled, n=1)), None)

@@ -1,0 +1,167 @@
+"""The compiled condition, read as SQL: what an expert would write, and never a value in its text."""
+
+import re
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import select
+from sqlalchemy.dialects.postgresql.asyncpg import dialect
+
+from crm_api.audience import AudienceRefused, condition, depends_on, read_tree
+
+from .trees import Json, trees
+from .world import CATALOG, MOMENTS, customer, touchpoint
+
+BOUGHT: Json = {"touchpoint": "order.placed"}
+SEGMENT = "01980c2e-7b1c-7a52-9c0e-4d1f5b8f3a10"
+
+
+def compiled(tree: Json) -> tuple[str, dict[str, Any]]:
+    """Answer the text of the condition, on one line, and its bound values."""
+    statement = select(customer.c.customer_id).where(condition(read_tree(tree), CATALOG, MOMENTS[0]))
+    answer = statement.compile(dialect=dialect())  # type: ignore[no-untyped-call]
+    text = re.sub(r"\s+", " ", str(answer)).replace("world_", "")
+    return text.split(" WHERE ", 1)[1], answer.params
+
+
+@pytest.mark.parametrize(
+    ("tree", "sql"),
+    [
+        ({"field": "age", "gte": 30}, "customer.age >= $1::BIGINT"),
+        ({"field": "country", "in": ["DE", "AT"]}, "customer.country = ANY ($1::TEXT[])"),
+        ({"field": "name", "like": "An*"}, "customer.name LIKE $1::VARCHAR"),
+        ({"field": "age", "between": [1, 2]}, "customer.age BETWEEN $1::BIGINT AND $2::BIGINT"),
+        ({"field": "is_active", "eq": True}, "customer.is_active = $1::BOOLEAN"),
+        ({"field": "tags", "has": "vip"}, "customer.tags @> $1::TEXT[]"),
+        ({"field": "age", "known": True}, "customer.age IS NOT NULL"),
+        ({"field": "age", "known": False}, "customer.age IS NULL"),
+        ({"not": {"field": "age", "known": True}}, "customer.age IS NULL"),
+        ({"not": {"field": "age", "gte": 30}}, "(customer.age >= $1::BIGINT) IS NOT true"),
+        ({"not": {"not": {"field": "age", "gte": 30}}}, "customer.age >= $1::BIGINT"),
+        (
+            {"not": {"any": [{"field": "age", "gte": 30}, {"field": "name", "eq": "a"}]}},
+            "(customer.age >= $1::BIGINT) IS NOT true AND (customer.name = $2::VARCHAR) IS NOT true",
+        ),
+        (
+            {"field": "balance", "gte": {"amount": "5", "currency": "EUR"}},
+            "customer.balance_currency = $1::VARCHAR AND customer.balance >= $2::BIGINT",
+        ),
+        (
+            {"not": {"segment": SEGMENT}},
+            "NOT (EXISTS (SELECT * FROM member WHERE member.customer_id = customer.customer_id "
+            "AND member.segment_id = $1::UUID))",
+        ),
+    ],
+)
+def test_leaves_are_bare(tree: Json, sql: str) -> None:
+    assert compiled(tree)[0] == sql
+
+
+TIMELINE = "FROM touchpoint WHERE touchpoint.customer_id = customer.customer_id"
+WINDOW = (
+    "AND touchpoint.occurred_at >= $1::TIMESTAMP WITH TIME ZONE "
+    "AND touchpoint.occurred_at < $2::TIMESTAMP WITH TIME ZONE"
+)
+
+
+@pytest.mark.parametrize(
+    ("comparison", "sql"),
+    [
+        ({"gte": 1}, f"EXISTS (SELECT * {TIMELINE} AND touchpoint.kind = $1::VARCHAR)"),
+        ({"gt": 0}, f"EXISTS (SELECT * {TIMELINE} AND touchpoint.kind = $1::VARCHAR)"),
+        ({"ne": 0}, f"EXISTS (SELECT * {TIMELINE} AND touchpoint.kind = $1::VARCHAR)"),
+        ({"eq": 0}, f"NOT (EXISTS (SELECT * {TIMELINE} AND touchpoint.kind = $1::VARCHAR))"),
+        ({"lt": 1}, f"NOT (EXISTS (SELECT * {TIMELINE} AND touchpoint.kind = $1::VARCHAR))"),
+        ({"lte": 0}, f"NOT (EXISTS (SELECT * {TIMELINE} AND touchpoint.kind = $1::VARCHAR))"),
+        ({"gte": 3}, f"(SELECT count(*) AS count_1 {TIMELINE} AND touchpoint.kind = $1::VARCHAR) >= $2::BIGINT"),
+        (
+            {"gte": 1, "last": "P14D"},
+            f"EXISTS (SELECT * {TIMELINE} {WINDOW} AND touchpoint.kind = $3::VARCHAR)",
+        ),
+    ],
+)
+def test_counts_are_what_an_expert_writes(comparison: Json, sql: str) -> None:
+    assert compiled({"count": BOUGHT, **comparison})[0] == sql
+    negated = compiled({"not": {"count": BOUGHT, **comparison}})[0]
+    if sql.startswith("EXISTS"):
+        assert negated == f"NOT ({sql})"
+    elif sql.startswith("NOT"):
+        assert f"NOT ({negated})" == sql
+
+
+def test_a_sum_is_coalesced_only_where_nothing_could_match() -> None:
+    spent: Json = {"sum": "amount", "of": BOUGHT}
+    plain, _ = compiled({**spent, "gte": {"amount": "5.00", "currency": "EUR"}})
+    assert plain == (
+        f"(SELECT sum(touchpoint.amount) AS sum_1 {TIMELINE} AND touchpoint.kind = $1::VARCHAR "
+        "AND touchpoint.currency = $2::VARCHAR) >= $3::BIGINT"
+    )
+    covered, _ = compiled({**spent, "lt": {"amount": "5.00", "currency": "EUR"}})
+    assert covered.startswith("coalesce((SELECT sum")
+
+
+def test_touchpoints_around_the_condition_do_not_leak_into_it() -> None:
+    customers = select(customer.c.customer_id).where(
+        condition(read_tree({"count": BOUGHT, "gte": 1}), CATALOG, MOMENTS[0])
+    )
+    touchpoints = str(select(touchpoint.c.id).where(touchpoint.c.customer_id.in_(customers)))
+    assert touchpoints.count("FROM world_touchpoint") == 2
+    assert touchpoints.count("FROM world_customer") == 1
+
+
+def _values(value: Any) -> list[Any]:
+    """Gather all texts and numbers a tree compares with."""
+    if isinstance(value, dict):
+        return [found for name, each in value.items() if name != "field" for found in _values(each)]
+    return [found for each in value for found in _values(each)] if isinstance(value, list) else [value]
+
+
+@given(trees)
+def test_the_text_of_the_sql_depends_on_no_value(tree: Json) -> None:
+    text, params = compiled(tree)
+    assert "'" not in text
+    # What digits there are belong to names and to the numbers of parameters.
+    assert not re.search(r"(?<![\w$])\d", text)
+    assert len(set(re.findall(r"\$\d+", text))) == len(params)
+
+
+@given(st.text(min_size=1, max_size=50).filter(lambda text: "\x00" not in text and text.count("*") <= 8))
+def test_a_hostile_value_is_bound(value: str) -> None:
+    for tree in (
+        {"field": "name", "eq": value},
+        {"field": "name", "in": [value]},
+        {"field": "name", "like": value},
+        {"field": "tags", "has": value},
+        {"count": {"touchpoint": value, "where": {"field": "channel", "eq": value}}, "gte": 1},
+    ):
+        plain = compiled({**tree, **({"eq": "x"} if "eq" in tree else {})})[0]
+        assert compiled(tree)[0] == plain
+        assert "'" not in compiled(tree)[0]
+
+
+def test_what_does_not_fit_is_never_compiled() -> None:
+    with pytest.raises(AudienceRefused):
+        condition(read_tree({"field": "age", "gte": "30"}), CATALOG, MOMENTS[0])
+
+
+def test_an_audience_knows_what_it_depends_on() -> None:
+    tree = read_tree(
+        {
+            "any": [
+                {"all": [{"field": "age", "gte": 30}, {"not": {"segment": SEGMENT}}]},
+                {"count": {**BOUGHT, "where": {"field": "channel", "eq": "web"}}, "gte": 2},
+                {"sum": "amount", "of": {"touchpoint": "page.viewed"}, "gte": {"amount": "5", "currency": "EUR"}},
+                {"field": "score.recency", "eq": 5},
+                {"field": "gone", "eq": 5},
+            ]
+        }
+    )
+    assert depends_on(tree, CATALOG) == {
+        "customer",
+        f"segment:{SEGMENT}",
+        "touchpoint:order.placed",
+        "touchpoint:page.viewed",
+        "score:rfm",
+    }
