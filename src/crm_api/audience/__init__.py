@@ -2,7 +2,7 @@
 
 from .catalog import OPERATORS, Amount, Catalog, Column, Countable, Field, FieldType, Test
 from .check import AudienceRefused, Finding, check, checked
-from .depends import depends_on
+from .depends import depends_on, windows_of
 from .to_sql import condition
 from .tree import (
     LANGUAGE_VERSION,
@@ -20,7 +20,7 @@ from .tree import (
     read_tree,
     write_tree,
 )
-from .windows import Bounds, Moment
+from .windows import Bounds, Moment, moving_bounds
 
 __all__ = [
     "LANGUAGE_VERSION",
@@ -51,6 +51,8 @@ __all__ = [
     "checked",
     "condition",
     "depends_on",
+    "moving_bounds",
     "read_tree",
+    "windows_of",
     "write_tree",
 ]

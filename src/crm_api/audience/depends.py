@@ -16,6 +16,22 @@ def depends_on(tree: Audience, catalog: Catalog) -> frozenset[str]:
     return frozenset(_names(tree, catalog))
 
 
+def windows_of(tree: Audience) -> frozenset[str]:
+    """Answer the windows in a tree that move with time, as written: "P14D"."""
+    return frozenset(_windows(tree))
+
+
+def _windows(node: Audience) -> Iterator[str]:
+    match node:
+        case AllOf(all=branches) | AnyOf(any=branches):
+            for branch in branches:
+                yield from _windows(branch)
+        case Not(not_=inner):
+            yield from _windows(inner)
+        case TouchpointCount(last=text) | TouchpointSum(last=text) if text is not MISSING:
+            yield text
+
+
 def _names(node: Audience, catalog: Catalog) -> Iterator[str]:
     match node:
         case AllOf(all=branches) | AnyOf(any=branches):

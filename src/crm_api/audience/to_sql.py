@@ -2,7 +2,8 @@
 
 import operator as python
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from datetime import datetime
+from typing import Any, Final, Literal
 
 from pydantic import MISSING
 from sqlalchemy import (
@@ -19,6 +20,7 @@ from sqlalchemy import (
     Uuid,
     and_,
     any_,
+    bindparam,
     exists,
     func,
     literal,
@@ -45,7 +47,7 @@ from .tree import (
     Touchpoints,
     TouchpointSum,
 )
-from .windows import Bounds, Moment, between, last
+from .windows import Bounds, Moment, between, bound_name, last
 
 # Types that compare with an index on the column whatever its width is: bigint with int, text with varchar.
 _BOUND_AS: Final[Mapping[FieldType, TypeEngine[Any]]] = {
@@ -73,7 +75,8 @@ def condition(tree: Audience, catalog: Catalog, moment: Moment) -> ColumnElement
     """Answer the condition on a customer, for a statement that has the customer table in its FROM.
 
     A customer for whom a value is missing is no match. The answer may be NULL instead of false; do not negate it, ask
-    for `{"not": tree}`. Errors: AudienceRefused when the tree does not fit the catalog.
+    for `{"not": tree}`. Bounds of windows that move are bound by name (`windows.moving_bounds`): conditions in one
+    statement are of one moment. Errors: AudienceRefused when the tree does not fit the catalog.
     """
     return _Compiler(catalog, moment).node(checked(tree, catalog), wanted=True)
 
@@ -155,9 +158,9 @@ class _Compiler:
         window = _window(node, self._moment)
         chosen = [countable.customer_id == countable.outer_customer_id]
         if window.start is not None:
-            chosen.append(countable.occurred_at >= literal(window.start, DateTime(timezone=True)))
+            chosen.append(countable.occurred_at >= _bound(node, "start", window.start))
         if window.end is not None:
-            chosen.append(countable.occurred_at < literal(window.end, DateTime(timezone=True)))
+            chosen.append(countable.occurred_at < _bound(node, "end", window.end))
         chosen.append(countable.kind == literal(touchpoints.touchpoint, Text()))
         if touchpoints.where is not MISSING:
             chosen.append(_Compiler(countable.catalog, self._moment).node(touchpoints.where, wanted=True))
@@ -223,6 +226,14 @@ def _minor(value: Money | list[Money]) -> Any:
 
 def _currency(value: Money | list[Money]) -> str:
     return value[0].currency if isinstance(value, list) else value.currency
+
+
+def _bound(
+    node: TouchpointCount | TouchpointSum, end: Literal["start", "end"], instant: datetime
+) -> ColumnElement[datetime]:
+    """Bind a bound; that of a window that moves has a name, so that the compiled statement is good at any moment."""
+    kind = DateTime(timezone=True)
+    return literal(instant, kind) if node.last is MISSING else bindparam(bound_name(node.last, end), instant, kind)
 
 
 def _window(node: TouchpointCount | TouchpointSum, moment: Moment) -> Bounds:

@@ -2,9 +2,10 @@
 
 import re
 from calendar import monthrange
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Final
+from typing import Final, Literal
 from zoneinfo import ZoneInfo
 
 from pydantic_core import PydanticCustomError
@@ -53,6 +54,21 @@ def duration(text: str) -> str:
             "duration", "Write a duration as PnD, PnW, PnM (days, weeks, months) or PTnH, PTnM (hours, minutes): P14D"
         )
     return text
+
+
+def bound_name(text: str, end: Literal["start", "end"]) -> str:
+    """Name the parameter that a bound of the last days, hours or minutes is bound as, so that it can be bound anew."""
+    return f"last_{text}_{end}"
+
+
+def moving_bounds(texts: Iterable[str], moment: Moment) -> dict[str, datetime]:
+    """Answer the bounds of windows at a moment, by the names of their parameters."""
+    found: dict[str, datetime] = {}
+    for text in texts:
+        bounds = last(text, moment)
+        if bounds.start is not None and bounds.end is not None:
+            found |= {bound_name(text, "start"): bounds.start, bound_name(text, "end"): bounds.end}
+    return found
 
 
 def last(text: str, moment: Moment) -> Bounds:
