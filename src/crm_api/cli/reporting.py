@@ -18,7 +18,7 @@ _NO_DATABASE = "Is the database there, and CRM_DATABASE_URL right? Without that 
 # nothing is imported for its sake.
 _MEANINGS = (
     ("crm_api.client", "ApiUnreachable", "The API does not answer", _AWAY),
-    ("crm_api.client", "ApiProblem", "The API refused", "Its pages under /problems say more."),
+    ("crm_api.client", "ApiProblem", "The API refused", "The page of the problem, under /docs/problems, says more."),
     ("crm_api.client", "ApiFailure", "The call broke off", "Repeat the command."),
     ("crm_api.core.problems", "Problem", "Refused", "Correct what is named, then try again."),
     ("httpx", "TransportError", "The API does not answer", _AWAY),

@@ -8,6 +8,8 @@ from typing import Literal
 import psutil
 from pydantic import BaseModel, ValidationError
 
+from ..core.processes import is_alive
+
 
 class PartState(BaseModel):
     """One process. Its time of birth tells it from a later one that got the same number."""
@@ -45,10 +47,10 @@ def living(pid: int, born_at: float) -> psutil.Process | None:
     """Find a live process by number and time of birth."""
     try:
         process = psutil.Process(pid)
-        same = abs(process.create_time() - born_at) < 1 and process.status() != psutil.STATUS_ZOMBIE
+        same = abs(process.create_time() - born_at) < 1
     except psutil.Error:
         return None
-    return process if same else None
+    return process if same and is_alive(process) else None
 
 
 def birth(pid: int) -> float:

@@ -1,9 +1,9 @@
 """`crm down`, and the end of what a killed `crm up` left running."""
 
+import signal
 import time
 
-import psutil
-
+from ..core.processes import end_processes
 from ..settings import read_settings
 from .home import Home
 from .output import CommandFailed, Format, Output, OutputOption
@@ -12,6 +12,7 @@ from .state import read_state
 
 _SERVERS = ("postgres", "valkey")
 _LONGEST_SECONDS = 90.0
+_PROGRAM_SECONDS = 15.0
 
 
 @reported
@@ -30,17 +31,11 @@ def end_leftovers(home: Home) -> bool:
     """End the processes of a `crm up` that was killed; says whether there were any."""
     state = read_state(home.run_file)
     programs = [part.process for part in state.parts if part.name not in _SERVERS] if state else []
-    left = [process for process in programs if process]
-    for process in left:
-        process.terminate()
-    _, stubborn = psutil.wait_procs(left, timeout=15)
-    for process in stubborn:
-        process.kill()
-    psutil.wait_procs(stubborn, timeout=5)
+    had_programs = end_processes([process for process in programs if process], signal.SIGTERM, _PROGRAM_SECONDS)
     servers = [server for server in (home.valkey(), home.postgres()) if server.folder.exists()]
     ended = [server.end_leftovers() for server in servers]
     home.run_file.unlink(missing_ok=True)
-    return bool(left) or any(ended)
+    return had_programs or any(ended)
 
 
 def _stop_supervisor(home: Home) -> None:

@@ -15,12 +15,14 @@ from typing import IO, ClassVar, Self
 import psutil
 
 from ..folder_lock import FolderLock
+from ..processes import end_processes
 from ..secret_files import kept_secret
 from .places import ServerFailed, User
 
 # Below the range of outgoing connections: a client that dials a dead server there could be connected to itself.
 _PORTS = range(20_000, 30_000)
 _LOG_BYTES = 20_000_000
+_LEFTOVER_SECONDS = 20.0
 
 
 class ServerTaken(ServerFailed):
@@ -152,20 +154,12 @@ class EmbeddedServer(ABC):
 
     def end_leftovers(self) -> bool:
         """End what a killed owner left running in this folder; says whether there was anything."""
-        gently = self.stop_signals[0][0]
         found = []
         for process in psutil.process_iter():
-            try:
+            with contextlib.suppress(psutil.Error):
                 if self._is_ours(process.cmdline()):
-                    process.send_signal(gently)
                     found.append(process)
-            except psutil.Error:
-                continue
-        _, alive = psutil.wait_procs(found, timeout=20)
-        for process in alive:
-            process.kill()
-        psutil.wait_procs(alive, timeout=5)
-        return bool(found)
+        return end_processes(found, self.stop_signals[0][0], _LEFTOVER_SECONDS)
 
     def __enter__(self) -> Self:
         """Start it for the length of a block."""
