@@ -117,7 +117,6 @@ def _create_daily_facts() -> None:
         sa.Column("business_date", sa.Date, nullable=False),
         sa.PrimaryKeyConstraint("customer_id", "business_date", name="pk_customer_day_dirty"),
     )
-    owned_by_customer(op, "customer_day_dirty")
 
 
 def downgrade() -> None:

@@ -124,6 +124,6 @@ def _parsed(body: Any) -> Any:
     if not isinstance(body, bytes):
         return body
     try:
-        return orjson.loads(body)
+        return orjson.loads(bytes(body))  # orjson takes no subclass of bytes
     except orjson.JSONDecodeError:
         return None

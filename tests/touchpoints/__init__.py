@@ -1,0 +1,1 @@
+"""Tests of the timeline, of products and of daily facts."""
