@@ -73,7 +73,7 @@ def explained(error: Exception) -> str:
     """Say why work failed, without the values an error may quote."""
     if isinstance(error, Problem):
         return error.code
-    state = getattr(error.orig, "sqlstate", None) if isinstance(error, DBAPIError) else None
+    state = _sqlstate(error)
     if state == _QUERY_CANCELED:
         return f"a statement took longer than {STEP_SECONDS} s"
     return type(error).__name__ + (f" (SQLSTATE {state})" if state else "")
@@ -81,7 +81,13 @@ def explained(error: Exception) -> str:
 
 def traceable(error: Exception) -> Exception | None:
     """Answer an error whose traceback may be logged: not one whose text quotes what was stored or sent."""
-    return None if isinstance(error, (DBAPIError, Problem)) else error
+    return None if isinstance(error, Problem) or _sqlstate(error) else error
+
+
+def _sqlstate(error: Exception) -> str | None:
+    """Read the code of PostgreSQL from an error of SQLAlchemy's or of the driver's own."""
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    return getattr(cause, "sqlstate", None)
 
 
 def _queue_again(job: Job, pause: timedelta) -> None:

@@ -56,7 +56,7 @@ async def _attempt_step(session: AsyncSession, kinds: Kinds, job: Job, lease_id:
         async with savepoint(session):
             await session.execute(select(func.set_config("statement_timeout", f"{STEP_SECONDS}s", True)))
             step = await run(session, job)
-            await _move_cursor(session, job, step, lease_id, lease)
+            moved = await _move_cursor(session, job, step, lease_id, lease)
     except LeaseLost:
         raise
     except Exception as error:
@@ -67,11 +67,10 @@ async def _attempt_step(session: AsyncSession, kinds: Kinds, job: Job, lease_id:
         job = await held(session, job.id, lease_id)
         await fail_attempt(session, kinds, job, reason, retry=problem is None, problem=problem)
         return job
-    job = await held(session, job.id, lease_id)
     if step.done:
-        job.result = step.result
-        await end(session, kinds, job, "succeeded")
-    return job
+        moved.result = step.result
+        await end(session, kinds, moved, "succeeded")
+    return moved
 
 
 def _step_of(kind: JobKind | None, job: Job) -> RunStep:
@@ -86,19 +85,15 @@ async def _unknown(_session: AsyncSession, job: Job) -> Step:
     raise NoStepToRun(f"This version of the service knows no kind {job.kind}")
 
 
-async def _move_cursor(session: AsyncSession, job: Job, step: Step, lease_id: UUID, lease: timedelta) -> None:
+async def _move_cursor(session: AsyncSession, job: Job, step: Step, lease_id: UUID, lease: timedelta) -> Job:
     values = {
         "cursor": step.cursor,
         "progress": step.progress,
         "counts": added(job.counts, step.counts),
         "leased_until": now() + lease,
     }
-    moved = await session.scalar(
-        update(Job)
-        .where(Job.id == job.id, Job.lease_id == lease_id)
-        .values(values)
-        .returning(Job.id)
-        .execution_options(synchronize_session=False)
-    )
-    if moved is None:
+    moved = update(Job).where(Job.id == job.id, Job.lease_id == lease_id).values(values).returning(Job)
+    after = await session.scalar(moved, execution_options={"synchronize_session": False, "populate_existing": True})
+    if after is None:
         raise LeaseLost("The lease ended while the step ran, and the step was undone")
+    return after
