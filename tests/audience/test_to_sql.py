@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql.asyncpg import dialect
 
-from crm_api.audience import AudienceRefused, condition, depends_on, read_tree
+from crm_api.audience import AudienceRefused, condition, depends_on, moving_bounds, read_tree, windows_of
 
 from .trees import Json, trees
 from .world import CATALOG, MOMENTS, customer, touchpoint
@@ -139,6 +139,15 @@ def test_a_hostile_value_is_bound(value: str) -> None:
         plain = compiled({**tree, **({"eq": "x"} if "eq" in tree else {})})[0]
         assert compiled(tree)[0] == plain
         assert "'" not in compiled(tree)[0]
+
+
+def test_a_compiled_audience_can_be_asked_at_another_moment() -> None:
+    tree: Json = {"any": [{"count": BOUGHT, "last": "P14D", "gte": 1}, {"count": BOUGHT, "last": "PT2H", "gte": 3}]}
+    for moment in MOMENTS:
+        statement = select(customer.c.customer_id).where(condition(read_tree(tree), CATALOG, moment))
+        bounds = moving_bounds(windows_of(read_tree({"not": tree})), moment)
+        assert len(bounds) == 4
+        assert bounds.items() <= statement.compile().params.items()
 
 
 def test_what_does_not_fit_is_never_compiled() -> None:

@@ -90,6 +90,8 @@ def test_the_examples_of_the_design_are_read() -> None:
         ({"not": {"field": "age", "gte": 1, "lt": 5}}, "/not", "one-operator"),
         ({"field": "age", "eq": None}, "/eq", "no-value"),
         ({"field": "age", "eq": [1]}, "/eq", "no-value"),
+        ({"field": "age", "eq": float("nan")}, "/eq", "finite_number"),
+        ({"field": "age", "in": [1, float("inf")]}, "/in/1", "finite_number"),
         ({"field": "age", "known": "yes"}, "/known", "bool_type"),
         ({"field": "age", "between": [1]}, "/between", "too_short"),
         ({"field": "age", "in": [1, None]}, "/in/1", "no-value"),

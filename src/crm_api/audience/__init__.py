@@ -1,8 +1,9 @@
-"""The one language for "which customers?": its tree, the catalog of fields, the check and the compiler to SQL."""
+"""The one language for "which customers?": tree, field catalog, check, compiler to SQL, canonical text."""
 
 from .catalog import OPERATORS, Amount, Catalog, Column, Countable, Field, FieldType, Test
 from .check import AudienceRefused, Finding, check, checked
 from .depends import depends_on, windows_of
+from .print_text import print_text
 from .to_sql import condition
 from .tree import (
     LANGUAGE_VERSION,
@@ -52,6 +53,7 @@ __all__ = [
     "condition",
     "depends_on",
     "moving_bounds",
+    "print_text",
     "read_tree",
     "windows_of",
     "write_tree",

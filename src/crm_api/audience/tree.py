@@ -33,6 +33,7 @@ from pydantic import (
     ConfigDict,
     Discriminator,
     Field,
+    FiniteFloat,
     Tag,
     TypeAdapter,
     WithJsonSchema,
@@ -66,7 +67,7 @@ Value = TypeAliasType(
     "Value",
     Annotated[
         Annotated[bool, Tag("Boolean")]
-        | Annotated[int | float, Tag("Number"), WithJsonSchema({"type": "number"})]
+        | Annotated[int | FiniteFloat, Tag("Number"), WithJsonSchema({"type": "number"})]
         | Annotated[str, Field(max_length=LONGEST_TEXT), Tag("Text")]
         | Annotated[Money, Tag("Money")],
         Discriminator(
@@ -89,16 +90,7 @@ Duration = Annotated[
     AfterValidator(duration),
     WithJsonSchema({"type": "string", "pattern": DURATION_PATTERN, "examples": ["P14D"]}),
 ]
-Last = Annotated[
-    Duration,
-    Field(
-        description="ISO 8601 duration. PnD, PnW, PnM: whole local dates of the business's time zone, today included; "
-        "PTnH, PTnM: rolling"
-    ),
-]
 WindowDate = Annotated[Day, Field(ge=date(1900, 1, 1), le=date(2200, 12, 31))]
-FirstDate = Annotated[WindowDate, Field(description="First local date of the window")]
-EndDate = Annotated[WindowDate, Field(description="First local date after the window")]
 
 
 class _Node(BaseModel):
@@ -191,9 +183,13 @@ class _Windowed(_Comparing):
 
     _operators = {name: name for name in ("eq", "ne", "gt", "gte", "lt", "lte", "between")}
 
-    last: Last | MISSING = MISSING
-    from_: FirstDate | MISSING = Field(MISSING, alias="from")
-    until: EndDate | MISSING = MISSING
+    last: Duration | MISSING = Field(
+        MISSING,
+        description="ISO 8601 duration. PnD, PnW, PnM: whole local dates of the business's time zone, today included; "
+        "PTnH, PTnM: rolling",
+    )
+    from_: WindowDate | MISSING = Field(MISSING, alias="from", description="First local date of the window")
+    until: WindowDate | MISSING = Field(MISSING, description="First local date after the window")
 
     @model_validator(mode="after")
     def _has_one_window(self) -> Self:

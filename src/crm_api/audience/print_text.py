@@ -1,0 +1,107 @@
+"""The one canonical text of an audience, for people to read.
+
+    country in ("DE", "AT") and age >= 30 and not in_segment("0198…")
+      and sum(amount of order.placed, last 365 days) >= 500.00 EUR
+      and count(page.viewed where channel = "web", from 2026-01-01 until 2026-07-01) >= 3
+
+`not` binds closest, then `and`, then `or`. Parentheses stand wherever a branch is a branch of its own, and `all(x)`,
+`any(x)` for branches of one, so that two different trees never have one text. Text is quoted as in JSON, a name that
+is no plain word in backquotes.
+"""
+
+import json
+import re
+from typing import Any, Final
+
+from pydantic import MISSING
+
+from ..core.money import Money
+from .tree import (
+    AllOf,
+    AnyOf,
+    Audience,
+    FieldTest,
+    InSegment,
+    Not,
+    Operator,
+    TouchpointCount,
+    Touchpoints,
+    TouchpointSum,
+)
+
+_WORDS: Final = (
+    "all and any between count false from has in in_segment is known last like not of or sum true unknown until where"
+)
+RESERVED: Final = frozenset(_WORDS.split())
+_PLAIN: Final = re.compile(r"[a-z_][a-z0-9_]*(\.[a-z0-9_]+)*")
+_SIGNS: Final[dict[Operator, str]] = {"eq": "=", "ne": "!=", "gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
+_UNITS: Final = {"D": "day", "W": "week", "M": "month", "TH": "hour", "TM": "minute"}
+_OR, _AND, _NOT = range(3)
+
+
+def print_text(tree: Audience) -> str:
+    """Print an audience on one line."""
+    return _node(tree, _OR)
+
+
+def _node(node: Audience, within: int) -> str:
+    """Print a node that stands within an operator which binds so closely."""
+    match node:
+        case AllOf(all=[only]):
+            return f"all({_node(only, _OR)})"
+        case AnyOf(any=[only]):
+            return f"any({_node(only, _OR)})"
+        case AllOf(all=branches):
+            return _enclosed(" and ".join(_node(branch, _NOT) for branch in branches), within > _AND)
+        case AnyOf(any=branches):
+            return _enclosed(" or ".join(_node(branch, _AND) for branch in branches), within > _OR)
+        case Not(not_=inner):
+            return f"not {_node(inner, _NOT)}"
+        case InSegment(segment=segment):
+            return f'in_segment("{segment}")'
+        case FieldTest(field=name):
+            return _compared(_name(name), *node.comparison)
+        case TouchpointCount(count=touchpoints):
+            return _compared(f"count({_touchpoints(touchpoints)}{_window(node)})", *node.comparison)
+        case TouchpointSum(sum=amount, of=touchpoints):
+            return _compared(f"sum({_name(amount)} of {_touchpoints(touchpoints)}{_window(node)})", *node.comparison)
+
+
+def _enclosed(text: str, needed: bool) -> str:
+    return f"({text})" if needed else text
+
+
+def _compared(left: str, operator: Operator, right: Any) -> str:
+    if operator == "known":
+        return f"{left} is {'known' if right else 'unknown'}"
+    if operator == "in":
+        return f"{left} in ({', '.join(map(_value, right))})"
+    if operator == "between":
+        return f"{left} between {_value(right[0])} and {_value(right[1])}"
+    return f"{left} {_SIGNS.get(operator, operator)} {_value(right)}"
+
+
+def _touchpoints(chosen: Touchpoints) -> str:
+    where = "" if chosen.where is MISSING else f" where {_node(chosen.where, _OR)}"
+    return _name(chosen.touchpoint) + where
+
+
+def _window(node: TouchpointCount | TouchpointSum) -> str:
+    if node.last is not MISSING:
+        number, unit = re.sub("[^0-9]", "", node.last), re.sub("[P0-9]", "", node.last)
+        return f", last {number} {_UNITS[unit]}{'' if number == '1' else 's'}"
+    first = "" if node.from_ is MISSING else f" from {node.from_}"
+    until = "" if node.until is MISSING else f" until {node.until}"
+    return f",{first}{until}" if first or until else ""
+
+
+def _name(name: str) -> str:
+    if _PLAIN.fullmatch(name) and not RESERVED.intersection(name.split(".")):
+        return name
+    return "`" + json.dumps(name, ensure_ascii=False)[1:-1].replace("`", "\\u0060") + "`"
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, Money):
+        return f"{value.amount} {value.currency}"
+    return json.dumps(value, ensure_ascii=False)
