@@ -17,7 +17,7 @@ from .core.openapi import install_document
 from .core.paging import Cursors
 from .core.telemetry import configure_logs
 from .customers import routes as customers
-from .customers.operations import DeclaredFields
+from .customers.operations import DeclaredFields, Grounds
 from .jobs import routes as jobs
 from .jobs import worker_routes as workers
 from .jobs.hints import Hints
@@ -59,7 +59,7 @@ def create_app(settings: Settings, job_kinds: Sequence[JobKind] = JOB_KINDS) -> 
     app.state.settings = settings
     app.state.cursors = Cursors(settings.secret_key.get_secret_value())
     app.state.job_kinds = {kind.name: kind for kind in job_kinds}
-    app.state.declared_fields = DeclaredFields()
+    app.state.grounds = Grounds(settings, DeclaredFields())
     app.state.rate_limit = RateLimit(settings.read_rate, settings.write_rate)
     for router in ROUTERS:
         app.router.routes.extend(router.routes)  # flat: an included router is matched twice and built per prefix

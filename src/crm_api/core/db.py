@@ -114,11 +114,13 @@ class Database:
 async def driver(session: AsyncSession) -> asyncpg.Connection:
     """Lend the driver's connection of a session, inside its transaction.
 
-    COPY as the first act would run outside the transaction, so a statement goes ahead of it.
+    SQLAlchemy begins the transaction with the first statement of its own. What the driver did before that would stand
+    outside and survive a rollback, so if need be a statement goes ahead of it.
     """
     connection = await session.connection()
-    await connection.execute(_NOTHING)
     lent: asyncpg.Connection = (await connection.get_raw_connection()).driver_connection
+    if not lent.is_in_transaction():
+        await connection.execute(_NOTHING)
     return lent
 
 

@@ -7,17 +7,21 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
+import orjson
 import structlog
-from sqlalchemy import BigInteger, Index, insert, text
+from sqlalchemy import BigInteger, Index, text
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
 from .clock import now
-from .db import Base, before_commit
+from .db import Base, before_commit, driver
 from .ids import new_id
+
+_DIALECT: Final = postgresql.dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy leaves its dialects untyped
 
 
 class AuditEntry(Base):
@@ -130,10 +134,27 @@ def _pending(session: AsyncSession) -> _Pending:
     return pending
 
 
+def _insertion(model: type[Base], first: int) -> str:
+    """Write the statement that inserts rows given as one array for each column."""
+    columns = model.__table__.columns
+    arrays = ", ".join(
+        f"${number}::{column.type.compile(dialect=_DIALECT)}[]" for number, column in enumerate(columns, first)
+    )
+    names = ", ".join(column.name for column in columns)
+    return f"INSERT INTO {model.__tablename__} ({names}) SELECT * FROM unnest({arrays})"  # noqa: S608  # names are ours
+
+
+_ENTRY_COLUMNS: Final = [column.name for column in AuditEntry.__table__.columns]
+_EVENT_COLUMNS: Final = [column.name for column in OutboxEvent.__table__.columns]
+_WRITE: Final = f"WITH entries AS ({_insertion(AuditEntry, 1)}) {_insertion(OutboxEvent, len(_ENTRY_COLUMNS) + 1)}"
+
+
 async def _write(session: AsyncSession, pending: _Pending) -> None:
-    events = insert(OutboxEvent).values(pending.events) if pending.events else None
-    entries = insert(AuditEntry).values(pending.entries) if pending.entries else None
-    if events is not None and entries is not None:
-        await session.execute(events.add_cte(entries.cte("entries")))
-    elif (alone := events if events is not None else entries) is not None:
-        await session.execute(alone)
+    if pending.entries or pending.events:
+        for row in pending.entries:
+            row["changes"] = orjson.dumps(row["changes"], default=str).decode()
+        for row in pending.events:
+            row["data"] = orjson.dumps(row["data"], default=str).decode()
+        arrays = [[row[name] for row in pending.entries] for name in _ENTRY_COLUMNS]
+        arrays += [[row[name] for row in pending.events] for name in _EVENT_COLUMNS]
+        await (await driver(session)).execute(_WRITE, *arrays)

@@ -94,10 +94,8 @@ def document(row: Any) -> dict[str, Any]:
 
 
 BY_ID: Final = Prepared(documents().where(Customer.customer_id == bindparam("customer_id", type_=Uuid())))
-ID_OF_EXTERNAL: Final = select(ExternalIdKey.customer_id).where(ExternalIdKey.key == bindparam("key"))
-ID_OF_CONTACT: Final = select(ContactPointKey.customer_id).where(ContactPointKey.key == bindparam("key"))
-ID_OF_EXTERNAL_KEY: Final = Prepared(ID_OF_EXTERNAL)
-ID_OF_CONTACT_KEY: Final = Prepared(ID_OF_CONTACT)
+ID_OF_EXTERNAL_KEY: Final = Prepared(select(ExternalIdKey.customer_id).where(ExternalIdKey.key == bindparam("key")))
+ID_OF_CONTACT_KEY: Final = Prepared(select(ContactPointKey.customer_id).where(ContactPointKey.key == bindparam("key")))
 DECLARATIONS: Final = select(CustomFieldDeclaration).order_by(CustomFieldDeclaration.key)
 
 

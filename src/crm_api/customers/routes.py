@@ -4,7 +4,7 @@ from functools import partial
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Path, Query, Request, Security
+from fastapi import APIRouter, Path, Query, Request, Security
 from starlette.responses import Response
 
 from ..access import Principal, authorize, authorize_once
@@ -35,20 +35,14 @@ CanRead = Annotated[Principal, Security(authorize, scopes=["customers:read"])]
 CanWrite = Annotated[Principal, Security(authorize_once, scopes=["customers:write"])]
 
 
-async def get_grounds(request: Request) -> Grounds:
-    """Answer what wishes about customers are judged by."""
-    return Grounds(request.app.state.settings, request.app.state.declared_fields)
+SystemInPath = Annotated[System, Path()]
+ExternalIdInPath = Annotated[ExternalIdText, Path()]
 
 
-async def get_identifier(
-    system: Annotated[System, Path()], external_id: Annotated[ExternalIdText, Path()]
-) -> ExternalIdInput:
-    """Answer the other system's id that stands in the path; it may hold slashes."""
-    return ExternalIdInput(system=system, external_id=external_id)
-
-
-Judging = Annotated[Grounds, Depends(get_grounds)]
-Identifier = Annotated[ExternalIdInput, Depends(get_identifier)]
+def _grounds(request: Request) -> Grounds:
+    """Answer what wishes about customers are judged by; no dependency, since each costs as much as a small query."""
+    grounds: Grounds = request.app.state.grounds
+    return grounds
 
 
 @router.post(
@@ -58,15 +52,13 @@ Identifier = Annotated[ExternalIdInput, Depends(get_identifier)]
     response_model=CustomerRead,
     responses=problems(ContactPointTaken, ExternalIdTaken),
 )
-async def register_customer(
-    request: Request, wish: CustomerCreate, session: Session, who: CanWrite, grounds: Judging
-) -> Response:
+async def register_customer(request: Request, wish: CustomerCreate, session: Session, who: CanWrite) -> Response:
     """Register a person or an organization. Contact points and external ids belong to one customer: if another has one
     of them, the answer is 409 with `existing_id`. To register or change, whichever is needed, use the upsert.
 
     Scope: customers:write.
     """
-    document = await operations.register(session, who, wish, grounds)
+    document = await operations.register(session, who, wish, _grounds(request))
     request.state.customer_id = document["id"]
     location = {"Location": f"/v1/customers/{document['id']}"}
     return answer(document, status=201, version=1, headers=location)
@@ -97,13 +89,16 @@ async def list_customers(
     responses={304: {"description": "Not modified"}, **problems(CustomerNotFound)},
 )
 async def read_customer_by_external_id(
-    identifier: Identifier, reads: Reads, _who: CanRead, if_none_match: IfNoneMatch = None
+    system: SystemInPath,
+    external_id: ExternalIdInPath,
+    reads: Reads,
+    _who: CanRead,
+    if_none_match: IfNoneMatch = None,
 ) -> Response:
     """Answer the customer that another system knows by an id. Scope: customers:read."""
-    key = rules.external_key(identifier.system, identifier.external_id)
-    owner = await reads.row(queries.ID_OF_EXTERNAL_KEY, key=key)
+    owner = await reads.row(queries.ID_OF_EXTERNAL_KEY, key=rules.external_key(system, external_id))
     if owner is None:
-        raise CustomerNotFound(f"{identifier.system} names no customer {identifier.external_id}")
+        raise CustomerNotFound(f"{system} names no customer {external_id}")
     return await _read(reads, owner["customer_id"], if_none_match)
 
 
@@ -118,11 +113,11 @@ async def read_customer_by_external_id(
 )
 async def upsert_customer(
     request: Request,
-    identifier: Identifier,
+    system: SystemInPath,
+    external_id: ExternalIdInPath,
     wish: CustomerUpsert,
     session: Session,
     who: CanWrite,
-    grounds: Judging,
     if_match: IfMatch = None,
 ) -> Response:
     """Register the customer that another system knows by an id, or change the one there is. Of many callers at once one
@@ -134,7 +129,9 @@ async def upsert_customer(
 
     Scope: customers:write.
     """
-    done = await operations.upsert(session, who, identifier, wish, grounds, if_match)
+    done = await operations.upsert(
+        session, who, ExternalIdInput(system=system, external_id=external_id), wish, _grounds(request), if_match
+    )
     document = done.document
     request.state.customer_id = document["id"]
     return answer(
@@ -177,7 +174,6 @@ async def change_customer(
     wish: CustomerPatch,
     session: Session,
     who: CanWrite,
-    grounds: Judging,
     if_match: IfMatch = None,
 ) -> Response:
     """Change a customer by a merge patch (RFC 7396): what is left out stays, null clears, arrays replace, custom fields
@@ -186,7 +182,7 @@ async def change_customer(
     Scope: customers:write.
     """
     request.state.customer_id = customer_id
-    document, _ = await operations.change(session, who, customer_id, wish, grounds, if_match=if_match)
+    document, _ = await operations.change(session, who, customer_id, wish, _grounds(request), if_match=if_match)
     return answer(document, version=document["version"])
 
 
@@ -197,7 +193,7 @@ async def change_customer(
     responses=problems(CustomerNotFound, VersionMismatch),
 )
 async def archive_customer(
-    request: Request, customer_id: UUID, session: Session, who: CanWrite, grounds: Judging, if_match: IfMatch = None
+    request: Request, customer_id: UUID, session: Session, who: CanWrite, if_match: IfMatch = None
 ) -> Response:
     """Leave a customer out of lists and audiences. Everything about it is kept, it can be read and changed, and its
     contact points and external ids stay its own. Archiving again changes nothing.
@@ -205,7 +201,7 @@ async def archive_customer(
     Scope: customers:write.
     """
     request.state.customer_id = customer_id
-    document = await operations.archive(session, who, customer_id, grounds, if_match)
+    document = await operations.archive(session, who, customer_id, _grounds(request), if_match)
     return answer(document, version=document["version"])
 
 
@@ -216,9 +212,9 @@ async def archive_customer(
     responses=problems(CustomerNotFound, VersionMismatch),
 )
 async def restore_customer(
-    request: Request, customer_id: UUID, session: Session, who: CanWrite, grounds: Judging, if_match: IfMatch = None
+    request: Request, customer_id: UUID, session: Session, who: CanWrite, if_match: IfMatch = None
 ) -> Response:
     """Take a customer back from the archive. Scope: customers:write."""
     request.state.customer_id = customer_id
-    document = await operations.restore(session, who, customer_id, grounds, if_match)
+    document = await operations.restore(session, who, customer_id, _grounds(request), if_match)
     return answer(document, version=document["version"])

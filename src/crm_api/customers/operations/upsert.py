@@ -40,7 +40,7 @@ async def upsert(
     Errors: VersionMismatch, InvalidRequest, ExternalIdTaken, ContactPointTaken.
     """
     key = external_key(identifier.system, identifier.external_id)
-    known: UUID | None = await session.scalar(queries.ID_OF_EXTERNAL, {"key": key})
+    known: UUID | None = await (await driver(session)).fetchval(queries.ID_OF_EXTERNAL_KEY.sql, key)
     if known is None:
         if if_match is not None:
             raise VersionMismatch("There is no such customer yet", current=None)
