@@ -1,8 +1,10 @@
 """What is true of jobs without a database, and of workers without an API."""
 
+import os
 import subprocess
 import sys
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -53,3 +55,18 @@ def test_a_worker_cannot_open_a_database() -> None:
     check = "import sys, workers.main; print(sorted({'sqlalchemy', 'asyncpg', 'crm_api.core.db'} & set(sys.modules)))"
     found = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("environment", "told"),
+    [
+        ({}, "CRM_WORKER_CLIENT_SECRET: missing"),
+        ({"CRM_WORKER_CLIENT_SECRET": "x", "CRM_WORKER_JOBS": "many"}, "CRM_WORKER_JOBS: "),
+    ],
+)
+def test_a_worker_that_cannot_start_names_the_variable(tmp_path: Path, environment: dict[str, str], told: str) -> None:
+    known = {"CRM_HOME": str(tmp_path), "PYTHONPATH": os.pathsep.join(sys.path), **environment}
+    ended = subprocess.run([sys.executable, "-m", "workers.main"], env=known, capture_output=True, text=True)
+    assert ended.returncode == 1
+    assert told in ended.stderr
+    assert "Traceback" not in ended.stderr
