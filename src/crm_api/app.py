@@ -9,6 +9,10 @@ from starlette.middleware.cors import CORSMiddleware
 from . import __version__, health
 from .access import Verifier
 from .access import routes as access
+from .analytics import routes as runs
+from .analytics import score_routes as scores
+from .analytics import worker_routes as run_workers
+from .analytics.operations import KINDS as ANALYTICS_KINDS
 from .core.db import Database
 from .core.edge import Edge
 from .core.failures import install_handlers
@@ -30,10 +34,13 @@ ROUTERS = (
     customers.router,
     jobs.router,
     workers.router,
+    runs.router,
+    run_workers.router,
+    scores.router,
     health.router,
     pages.router,
 )
-JOB_KINDS: tuple[JobKind, ...] = ()
+JOB_KINDS: tuple[JobKind, ...] = (*ANALYTICS_KINDS,)
 DESCRIPTION = """Customers, touchpoints, offers and segments as typed JSON over PostgreSQL.
 
 Get a token from `POST /oauth/token` (button *Authorize*), then call. Every error is an RFC 9457 problem whose `type` is

@@ -1,10 +1,11 @@
 """Every domain's tables, for alembic and the mapper set-up only."""
 
 from .access import models as access
+from .analytics import models as analytics
 from .core import idempotency, trail
 from .core.db import Base
 from .customers import models as customers
 from .jobs import models as jobs
 from .touchpoints import models as touchpoints
 
-__all__ = ["Base", "access", "customers", "idempotency", "jobs", "touchpoints", "trail"]
+__all__ = ["Base", "access", "analytics", "customers", "idempotency", "jobs", "touchpoints", "trail"]

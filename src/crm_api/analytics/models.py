@@ -1,0 +1,106 @@
+"""Tables of runs, of what is current, and of the scores that runs wrote."""
+
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, SmallInteger
+from sqlalchemy.orm import Mapped, mapped_column
+
+from ..core.db import Base
+
+
+class AnalyticsRun(Base):
+    """One computation of one model: what it was asked, what it read, what came out."""
+
+    __tablename__ = "analytics_run"
+    __table_args__ = (
+        CheckConstraint(
+            "state IN ('queued', 'running', 'published', 'insufficient_data', 'failed', 'cancelled')", name="state"
+        ),
+        Index("ix_analytics_run_model_id", "model", "id"),
+        Index("uq_analytics_run_job_id", "job_id", unique=True),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    model: Mapped[str]
+    state: Mapped[str]
+    parameters: Mapped[dict[str, Any]]
+    as_of: Mapped[date]
+    watermark: Mapped[datetime]
+    """Facts recorded later are not in the run, whenever they happened."""
+    code_version: Mapped[str | None]
+    input_hash: Mapped[str | None]
+    output_hash: Mapped[str | None]
+    row_count: Mapped[int | None]
+    timing: Mapped[dict[str, Any] | None]
+    peak_memory_bytes: Mapped[int | None] = mapped_column(BigInteger)
+    quality: Mapped[dict[str, Any] | None]
+    job_id: Mapped[UUID]
+    """No foreign key: jobs are forgotten after a while, runs are kept."""
+    created_by: Mapped[str]
+    created_at: Mapped[datetime]
+    started_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+    rows_dropped_at: Mapped[datetime | None]
+    problem: Mapped[dict[str, Any] | None]
+
+
+class AnalyticsModel(Base):
+    """Which run of a model is current. Publishing a run moves this pointer and nothing else."""
+
+    __tablename__ = "analytics_model"
+    __table_args__ = (Index("uq_analytics_model_current_run_id", "current_run_id", unique=True),)
+
+    model: Mapped[str] = mapped_column(primary_key=True)
+    current_run_id: Mapped[UUID] = mapped_column(ForeignKey("analytics_run.id"))
+    requested_at: Mapped[datetime]
+    """When the current run was asked for; the pointer never moves to a run that was asked for earlier."""
+    published_at: Mapped[datetime]
+
+
+class AnalyticsRunPart(Base):
+    """One upload of a run's rows. Its bounds let the key of the score table find its rows again."""
+
+    __tablename__ = "analytics_run_part"
+
+    run_id: Mapped[UUID] = mapped_column(ForeignKey("analytics_run.id", ondelete="CASCADE"), primary_key=True)
+    part: Mapped[int] = mapped_column(primary_key=True)
+    row_count: Mapped[int]
+    scored_count: Mapped[int]
+    """Rows with status `ok`."""
+    first_customer_id: Mapped[UUID | None]
+    last_customer_id: Mapped[UUID | None]
+    received_at: Mapped[datetime]
+
+
+class RfmScore(Base):
+    """What one run of the model `rfm` says of one customer; written once, never changed.
+
+    Customers are checked set-wise when rows arrive; a foreign key would look each of a million up again, one by one.
+    """
+
+    __tablename__ = "rfm_score"
+    __table_args__ = (
+        CheckConstraint("status IN ('ok', 'insufficient_data')", name="status"),
+        CheckConstraint(
+            "(status = 'ok') = (num_nonnulls(recency_score, frequency_score, monetary_score, recency_days) = 4)",
+            name="scored",
+        ),
+        CheckConstraint("(status = 'ok') = (reason IS NULL)", name="reason"),
+        {"info": {"on_erase": "delete"}},
+    )
+
+    customer_id: Mapped[UUID] = mapped_column(primary_key=True)
+    run_id: Mapped[UUID] = mapped_column(primary_key=True)
+    amount_minor: Mapped[int] = mapped_column(BigInteger)
+    part: Mapped[int]
+    order_count: Mapped[int]
+    observation_count: Mapped[int]
+    recency_days: Mapped[int | None]
+    recency_score: Mapped[int | None] = mapped_column(SmallInteger)
+    frequency_score: Mapped[int | None] = mapped_column(SmallInteger)
+    monetary_score: Mapped[int | None] = mapped_column(SmallInteger)
+    currency: Mapped[str]
+    status: Mapped[str]
+    reason: Mapped[str | None]

@@ -1,0 +1,17 @@
+"""Use cases of analytics, one file per verb."""
+
+from typing import Final
+
+from ...jobs.kinds import JobKind
+from .begin import begin_run
+from .drop import DROP_ROWS
+from .ending import RUN
+from .hold import find
+from .publish import publish_run
+from .start import start_run
+from .store import store_rows
+
+__all__ = ["KINDS", "begin_run", "find", "publish_run", "start_run", "store_rows"]
+
+KINDS: Final[tuple[JobKind, ...]] = (RUN, DROP_ROWS)
+"""Kinds of jobs of analytics."""

@@ -1,0 +1,44 @@
+"""Ask for a run: everything it depends on is fixed here, and a worker does the rest."""
+
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from ...core.clock import now
+from ...core.ids import new_id
+from ...core.problems import InvalidRequest, finding
+from ...core.trail import record
+from ...jobs.operations import enqueue
+from .. import rules
+from ..models import AnalyticsRun
+from ..schemas import RunRequest
+from .ending import RUN
+
+
+async def start_run(session: AsyncSession, wish: RunRequest, zone: ZoneInfo, *, by: str) -> AnalyticsRun:
+    """Queue a run. Errors: InvalidRequest for a reference date in the future."""
+    at = now()
+    today = rules.local_today(at, zone)
+    as_of = wish.parameters.as_of or today
+    if rules.is_too_late(as_of, today):
+        detail = f"today is {today} for the business; tomorrow is the latest date"
+        raise InvalidRequest(detail, errors=[finding("/parameters/as_of", "in-the-future", detail)])
+    parameters = {**wish.parameters.model_dump(), "as_of": as_of.isoformat(), "time_zone": zone.key}
+    run_id = new_id()
+    job = await enqueue(session, RUN, {"run_id": str(run_id), "model": wish.model}, by=by)
+    run = AnalyticsRun(
+        id=run_id,
+        model=wish.model,
+        state="queued",
+        parameters=parameters,
+        as_of=as_of,
+        watermark=at,
+        job_id=job.id,
+        created_by=by,
+        created_at=at,
+    )
+    session.add(run)
+    told: dict[str, Any] = {"model": wish.model, "parameters": parameters}
+    record(session, by, "analytics.run_started", ("analytics_run", run_id), changes=told)
+    return run

@@ -1,0 +1,177 @@
+"""Statements about runs."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from functools import lru_cache
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import (
+    ColumnElement,
+    DateTime,
+    Select,
+    Uuid,
+    and_,
+    bindparam,
+    column,
+    exists,
+    func,
+    literal,
+    or_,
+    select,
+    table,
+)
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
+
+from ..core.read import Prepared, Reader, raw_json
+from ..customers.models import Customer
+from .models import AnalyticsModel, AnalyticsRun, AnalyticsRunPart
+from .rules import KEPT_RUNS
+
+Document = dict[str, Any]
+
+_AS_JSON: Final = ("parameters", "timing", "quality", "problem")
+_IS_CURRENT: Final = exists().where(AnalyticsModel.current_run_id == AnalyticsRun.id).correlate(AnalyticsRun)
+_RUN: Final = select(
+    AnalyticsRun.id,
+    AnalyticsRun.model,
+    AnalyticsRun.state,
+    _IS_CURRENT.label("is_current"),
+    AnalyticsRun.parameters,
+    AnalyticsRun.as_of,
+    AnalyticsRun.watermark,
+    AnalyticsRun.code_version,
+    AnalyticsRun.input_hash,
+    AnalyticsRun.output_hash,
+    AnalyticsRun.row_count,
+    AnalyticsRun.timing,
+    AnalyticsRun.peak_memory_bytes,
+    AnalyticsRun.quality,
+    AnalyticsRun.job_id,
+    AnalyticsRun.created_by,
+    AnalyticsRun.created_at,
+    AnalyticsRun.started_at,
+    AnalyticsRun.finished_at,
+    AnalyticsRun.rows_dropped_at,
+    AnalyticsRun.problem,
+)
+_ONE: Final = Prepared(_RUN.where(AnalyticsRun.id == bindparam("run_id", type_=Uuid)))
+
+OPENED_RUN: Final = Prepared(
+    select(AnalyticsRun.model, AnalyticsRun.parameters, AnalyticsRun.watermark).where(
+        AnalyticsRun.id == bindparam("run_id", type_=Uuid)
+    )
+)
+"""What has to be known of a run before its rows can be looked at."""
+
+
+@lru_cache
+def listed(given: frozenset[str]) -> Prepared:
+    """List runs, the newest first; binds `limit`, and of `model`, `state`, `after` (an id) those that are given."""
+    statement = _RUN.order_by(AnalyticsRun.id.desc()).limit(bindparam("limit"))
+    if "model" in given:
+        statement = statement.where(AnalyticsRun.model == bindparam("model"))
+    if "state" in given:
+        statement = statement.where(AnalyticsRun.state == bindparam("state"))
+    if "after" in given:
+        statement = statement.where(AnalyticsRun.id < bindparam("after", type_=Uuid))
+    return Prepared(statement)
+
+
+async def read_run(reader: Reader, run_id: UUID) -> Document | None:
+    """Read one run as it is answered, or nothing."""
+    row = await reader.row(_ONE, run_id=run_id)
+    return None if row is None else document(row)
+
+
+async def written_run(session: AsyncSession, run_id: UUID) -> Document:
+    """Read a run inside the transaction that changed it."""
+    await session.flush()
+    return document(dict((await session.execute(_RUN.where(AnalyticsRun.id == run_id))).mappings().one()))
+
+
+def document(row: Mapping[str, Any]) -> Document:
+    """Answer a row as the object callers see."""
+    found = dict(row)
+    for name in _AS_JSON:
+        if isinstance(found[name], str):
+            found[name] = raw_json(found[name])
+    found["job"] = f"/v1/jobs/{found['job_id']}"
+    return found
+
+
+def first_ids_of_ranges(customers: int) -> Select[UUID]:
+    """Every so many customers the id of one, in order: the bounds of ranges of about that many.
+
+    Archived customers are counted too, so that the index alone answers.
+    """
+    number = func.row_number().over(order_by=Customer.customer_id) - 1
+    numbered = select(Customer.customer_id, number.label("number")).subquery()
+    return select(numbered.c.customer_id).where(numbered.c.number % customers == 0).order_by(numbered.c.customer_id)
+
+
+def was_active(watermark: datetime) -> ColumnElement[bool]:
+    """Whom a run is about: it tells how things stood at its watermark, so who is archived later stays in it."""
+    archived_later = Customer.archived_at > literal(watermark, DateTime(timezone=True))
+    return or_(Customer.archived_at.is_(None), archived_later)
+
+
+def population(watermark: datetime, first: UUID | None, before: UUID | None) -> Select[UUID]:
+    """Ids of the customers in a range whom a run is about, in order."""
+    statement = select(Customer.customer_id).where(was_active(watermark)).order_by(Customer.customer_id)
+    if first is not None:
+        statement = statement.where(Customer.customer_id >= literal(first, Uuid))
+    if before is not None:
+        statement = statement.where(Customer.customer_id < literal(before, Uuid))
+    return statement
+
+
+def _is_outlived() -> ColumnElement[bool]:
+    """A run whose rows nobody needs: it published nothing, or enough newer ones did."""
+    newer = aliased(AnalyticsRun)
+    newer_count = (
+        select(func.count())
+        .where(
+            newer.model == AnalyticsRun.model, newer.state == "published", newer.created_at > AnalyticsRun.created_at
+        )
+        .correlate(AnalyticsRun)
+        .scalar_subquery()
+    )
+    useless = AnalyticsRun.state.in_(("failed", "cancelled", "insufficient_data"))
+    outlived = and_(AnalyticsRun.state == "published", newer_count >= KEPT_RUNS)
+    return and_(AnalyticsRun.rows_dropped_at.is_(None), or_(useless, outlived))
+
+
+OUTLIVED: Final = select(AnalyticsRun).where(_is_outlived()).with_for_update(skip_locked=True)
+"""Runs whose rows are to be dropped, locked."""
+DROPPABLE_PARTS: Final = (
+    select(AnalyticsRunPart, AnalyticsRun.model)
+    .join(AnalyticsRun, AnalyticsRun.id == AnalyticsRunPart.run_id)
+    .where(AnalyticsRun.rows_dropped_at.is_not(None))
+    .order_by(AnalyticsRunPart.run_id, AnalyticsRunPart.part)
+)
+"""Parts whose rows nobody can read any more."""
+IS_ANYTHING_DROPPABLE: Final = select(
+    or_(
+        exists(select(literal(1)).select_from(AnalyticsRun).where(_is_outlived())),
+        exists(
+            select(literal(1))
+            .select_from(AnalyticsRunPart)
+            .join(AnalyticsRun, AnalyticsRun.id == AnalyticsRunPart.run_id)
+            .where(AnalyticsRun.rows_dropped_at.is_not(None))
+        ),
+    )
+)
+
+
+def are_writes_open(before: datetime) -> Select[bool]:
+    """Whether a transaction that began before a moment is still under way, as far as this login may see.
+
+    The sessions of other logins may be hidden; then the answer is yes, and time has to settle it.
+    """
+    activity = table("pg_stat_activity", column("pid"), column("datname"), column("xact_start"), column("query"))
+    others = and_(activity.c.datname == func.current_database(), activity.c.pid != func.pg_backend_pid())
+    hidden = activity.c.query == "<insufficient privilege>"
+    began = activity.c.xact_start < literal(before, DateTime(timezone=True))
+    return select(exists().where(others, or_(hidden, began)))

@@ -1,0 +1,75 @@
+"""RFM's facts as they come out of the API, and its scores as they go back in: CSV on both sides, pure Polars."""
+
+import io
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+import polars as pl
+
+from ..core.money import minor_digits
+
+FIELDS: Final = ("customer_id", "kind", "occurred_at", "amount", "currency")
+"""Fields of touchpoints that the model reads."""
+COLUMNS: Final = (
+    "customer_id",
+    "recency_score",
+    "frequency_score",
+    "monetary_score",
+    "recency_days",
+    "order_count",
+    "amount",
+    "currency",
+    "observation_count",
+    "status",
+    "reason",
+)
+_INSTANT: Final = "%Y-%m-%dT%H:%M:%S%.fZ"
+
+
+def read_facts(lines: bytes, columns: Sequence[str]) -> pl.DataFrame:
+    """Read lines of a stream of touchpoints, without their header, as `rfm.condense` takes them.
+
+    Amounts are decimal texts with all digits of their currency, so that the minor units are their digits.
+    """
+    texts = pl.read_csv(io.BytesIO(lines), has_header=False, new_columns=list(columns), infer_schema=False)
+    return texts.with_columns(
+        pl.col("occurred_at").str.to_datetime(_INSTANT, time_unit="us", time_zone="UTC"),
+        pl.col("amount").str.replace(".", "", literal=True).cast(pl.Int64),
+    )
+
+
+def no_facts() -> pl.DataFrame:
+    """Answer a feed without a fact, which has all columns nevertheless."""
+    times = pl.Datetime("us", "UTC")
+    texts = ("customer_id", "kind", "currency")
+    return pl.DataFrame(
+        schema={**dict.fromkeys(texts, pl.String()), "occurred_at": times, "amount": pl.Int64()},
+    )
+
+
+def read_ids(text: bytes) -> pl.DataFrame:
+    """Read a stream of ids of customers, with its header."""
+    return pl.read_csv(io.BytesIO(text), infer_schema=False)
+
+
+def write_rows(scores: pl.DataFrame, currency: str) -> pl.DataFrame:
+    """Turn scores into the rows that the API takes: money as decimal text, the currency beside it."""
+    amount = _decimal_text(pl.col("amount_minor"), minor_digits(currency))
+    return scores.with_columns(amount.alias("amount"), pl.lit(currency).alias("currency")).select(COLUMNS)
+
+
+def parts(rows: pl.DataFrame, size: int) -> Iterator[tuple[bytes, bytes]]:
+    """Cut rows into parts of CSV, each as its header and its lines; all lines after one header are the whole."""
+    header = rows.clear().write_csv().encode()
+    for start in range(0, rows.height, size):
+        yield header, rows.slice(start, size).write_csv(include_header=False).encode()
+
+
+def _decimal_text(minor: pl.Expr, digits: int) -> pl.Expr:
+    if digits == 0:
+        return minor.cast(pl.String)
+    unit = 10**digits
+    sign = pl.when(minor < 0).then(pl.lit("-")).otherwise(pl.lit(""))
+    whole = (minor.abs() // unit).cast(pl.String)
+    fraction = (minor.abs() % unit).cast(pl.String).str.zfill(digits)
+    return pl.concat_str(sign, whole, pl.lit("."), fraction)

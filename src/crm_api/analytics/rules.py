@@ -1,0 +1,32 @@
+"""What is true of runs, without a database."""
+
+from collections.abc import Sequence
+from datetime import date, datetime, timedelta
+from itertools import pairwise
+from typing import Final
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+OPEN: Final = ("queued", "running")
+"""States in which a run still takes rows and can be published."""
+ENDED_WELL: Final = ("published", "insufficient_data")
+KEPT_RUNS: Final = 10
+"""Of how many published runs of a model the rows are kept; the current one is always among them."""
+
+
+def local_today(at: datetime, zone: ZoneInfo) -> date:
+    """Say which date it is for the business."""
+    return at.astimezone(zone).date()
+
+
+def is_too_late(as_of: date, today: date) -> bool:
+    """Say whether a reference date lies in a future nothing is known of; tomorrow is allowed, so that today counts."""
+    return as_of > today + timedelta(days=1)
+
+
+def ranges(bounds: Sequence[UUID]) -> list[tuple[UUID | None, UUID | None]]:
+    """Turn the first id of each range into ranges that leave nothing out: the first and the last one are open."""
+    if not bounds:
+        return []
+    edges = [None, *bounds[1:], None]
+    return list(pairwise(edges))

@@ -1,0 +1,122 @@
+"""Where uploaded rows are looked at before they count: statements over a temporary table of texts, one per upload."""
+
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import (
+    ColumnElement,
+    Delete,
+    Insert,
+    Integer,
+    Label,
+    Select,
+    Uuid,
+    case,
+    cast,
+    collate,
+    delete,
+    func,
+    literal,
+    not_,
+    or_,
+    select,
+)
+from sqlalchemy.dialects.postgresql import insert
+
+from ..customers.models import Customer
+from .models import AnalyticsRunPart
+from .queries import was_active
+from .score_tables import KEPT_TABLES, ScoreColumn, ScoreTable
+
+MOST_FINDINGS: Final = 20
+
+
+def malformed(table: ScoreTable) -> Select[Any]:
+    """Lines that break the form of a row: their numbers from 0, and for each column whether it is wrong."""
+    faults = [_fault(table, column) for column in table.columns]
+    lines = select(_index(table)).add_columns(*faults).where(or_(*(fault.element for fault in faults)))
+    return lines.order_by(table.staged.c.line).limit(MOST_FINDINGS)
+
+
+def _fault(table: ScoreTable, column: ScoreColumn) -> Label[bool]:
+    text = table.staged.c[column.name]
+    is_scored = table.staged.c.status == "ok"
+    is_wrong = or_(text.is_(None), not_(text.regexp_match(column.pattern)))
+    fault: ColumnElement[bool] = is_wrong
+    if column.given == "scored":
+        fault = case((is_scored, is_wrong), else_=text.is_not(None))
+    elif column.given == "unscored":
+        fault = case((is_scored, text.is_not(None)), else_=is_wrong)
+    return fault.label(column.name)
+
+
+def repeated(table: ScoreTable) -> Select[Any]:
+    """Lines about a customer whom an earlier line is about."""
+    staged = table.staged
+    first = func.min(staged.c.line).over(partition_by=staged.c.customer_id)
+    numbered = select(staged.c.line, first.label("first")).subquery()
+    later = select((numbered.c.line - 1).label("index"), (numbered.c.first - 1).label("first"))
+    return later.where(numbered.c.line > numbered.c.first).order_by(numbered.c.line).limit(MOST_FINDINGS)
+
+
+def extent(table: ScoreTable) -> Select[Any]:
+    """How many rows there are, how many of them are scored, and between which customers they lie."""
+    staged = table.staged
+    scored = func.count().filter(staged.c.status == "ok")
+    # The text of ids sorts as the ids do, byte by byte; PostgreSQL 15 has no least id.
+    ids = collate(staged.c.customer_id, "C")
+    return select(
+        func.count().label("row_count"),
+        scored.label("scored_count"),
+        cast(func.min(ids), Uuid).label("first"),
+        cast(func.max(ids), Uuid).label("last"),
+    )
+
+
+def strangers(table: ScoreTable, first: UUID, last: UUID, watermark: datetime) -> Select[Any]:
+    """Lines about customers whom the run is not about: there are none with these ids, or they were archived."""
+    staged = table.staged
+    known = select(Customer.customer_id).where(
+        Customer.customer_id == cast(staged.c.customer_id, Uuid),
+        Customer.customer_id.between(literal(first, Uuid), literal(last, Uuid)),
+        was_active(watermark),
+    )
+    lines = select(_index(table)).where(~known.correlate(staged).exists())
+    return lines.order_by(staged.c.line).limit(MOST_FINDINGS)
+
+
+def keep(table: ScoreTable, run_id: UUID, part: int) -> Insert:
+    """Move all staged rows to where they are kept, but for customers another part has rows of."""
+    values = {column.stored.key: column.from_text(table.staged.c[column.name]) for column in table.columns}
+    rows = select(literal(run_id, Uuid), literal(part, Integer), *values.values()).order_by(table.staged.c.line)
+    return insert(table.kept).from_select(["run_id", "part", *values], rows).on_conflict_do_nothing()
+
+
+def already_kept(table: ScoreTable, run_id: UUID, part: int) -> Select[Any]:
+    """Lines about customers that another part of the run has rows of."""
+    staged = table.staged
+    lines = (
+        select(_index(table))
+        .add_columns(table.part.label("other_part"))
+        .join_from(staged, table.kept, table.customer_id == cast(staged.c.customer_id, Uuid))
+    )
+    lines = lines.where(table.run_id == run_id, table.part != part)
+    return lines.order_by(staged.c.line).limit(MOST_FINDINGS)
+
+
+def drop_part(part: AnalyticsRunPart, model: str) -> Delete:
+    """Delete the rows of a part, found by the key: between its first and last customer."""
+    kept = KEPT_TABLES[model].__table__.c
+    between = kept.customer_id.between(literal(part.first_customer_id, Uuid), literal(part.last_customer_id, Uuid))
+    return delete(KEPT_TABLES[model]).where(between, kept.run_id == part.run_id, kept.part == part.part)
+
+
+def expected(column: ScoreColumn) -> str:
+    """Say what a column wants."""
+    when = {"always": "", "scored": "; only with status ok", "unscored": "; only without status ok"}[column.given]
+    return f"{column.name} is {column.expected}{when}"
+
+
+def _index(table: ScoreTable) -> Label[int]:
+    return (table.staged.c.line - 1).label("index")

@@ -1,0 +1,144 @@
+"""HTTP of runs, for the worker that computes one."""
+
+from typing import Annotated, Any, Final
+from uuid import UUID
+
+import orjson
+from fastapi import APIRouter, Query, Request, Security
+from starlette.responses import Response
+
+from ..access import Principal, authorize, authorize_once
+from ..core.batch_document import CSV, NDJSON
+from ..core.db import Reads, Session
+from ..core.problems import BodyTooLarge, InvalidRequest, NotAcceptable, UnsupportedMediaType, problems
+from ..core.read import answer
+from ..core.route import Route
+from ..core.spool import Spool
+from ..core.streams import stream, wants
+from ..jobs.problems import JobNotFound, LeaseLost
+from . import operations, queries, rules
+from .problems import OutputMismatch, RunNotFound, RunNotOpen, RunSuperseded, WatermarkOpen
+from .schemas import BeginWish, PartStored, PopulationParams, PublishWish, RowsParams, RunRead, RunWork
+from .score_tables import score_table
+from .uploads import received
+
+router = APIRouter(prefix="/v1/analytics/runs", tags=["Workers"], route_class=Route)
+CanSeeCustomers = Annotated[Principal, Security(authorize, scopes=["customers:read"])]
+CanStream = Annotated[Principal, Security(authorize, scopes=["scores:write"])]
+CanWrite = Annotated[Principal, Security(authorize_once, scopes=["scores:write"])]
+
+_ROW: Final = (
+    "0198c5a0-5d3f-7c3a-9f0e-2b7d4c1e8a77",
+    *("5", "4", "5", "2", "86", "4330.16", "USD", "86", "ok", ""),
+)
+_HEADER: Final = (
+    "customer_id,recency_score,frequency_score,monetary_score,recency_days,order_count,amount,currency,"
+    "observation_count,status,reason"
+)
+_POPULATION: Final = "customer_id\n0198c5a0-5d3f-7c3a-9f0e-2b7d4c1e8a77\n"
+_BODY: Final[dict[str, Any]] = {
+    "requestBody": {
+        "required": True,
+        "description": "Rows of the run's model, each column as text as the scores are streamed out",
+        "content": {
+            CSV: {"schema": {"type": "string"}, "example": f"{_HEADER}\n{','.join(_ROW)}\n"},
+            NDJSON: {
+                "itemSchema": {"type": "object", "additionalProperties": {"type": ["string", "integer", "null"]}},
+                "example": '{"customer_id":"0198c5a0-5d3f-7c3a-9f0e-2b7d4c1e8a77","recency_score":5,"status":"ok"}\n',
+            },
+        },
+    }
+}
+
+
+@router.put(
+    "/{run_id:uuid}/work",
+    summary="Begin to work on a run",
+    response_model=RunWork,
+    responses=problems(RunNotFound, JobNotFound, LeaseLost, RunNotOpen, WatermarkOpen),
+)
+async def begin_analytics_run(run_id: UUID, wish: BeginWish, session: Session, who: CanWrite) -> Response:
+    """Answer the run and the ranges of customers it can be worked on by. Rows that an earlier attempt left are dropped.
+    A run that was published before its worker died is answered as it is, without ranges: only the job's result is
+    missing.
+
+    Scope: scores:write.
+    """
+    bounds = await operations.begin_run(session, run_id, wish)
+    ranges = [{"first": first, "before": before} for first, before in rules.ranges(bounds)]
+    return answer({"run": await queries.written_run(session, run_id), "ranges": ranges})
+
+
+@router.get(
+    "/{run_id:uuid}/population",
+    summary="Stream whom a run is about",
+    response_class=Response,
+    responses={
+        200: {"description": "One id a line", "content": {CSV: {"schema": {"type": "string"}, "example": _POPULATION}}},
+        **problems(RunNotFound, NotAcceptable),
+    },
+)
+async def stream_analytics_population(
+    request: Request, run_id: UUID, params: Annotated[PopulationParams, Query()], reads: Reads, who: CanSeeCustomers
+) -> Response:
+    """Stream the ids of the customers in a range whom the run is about, in order: those who were not archived when it
+    was asked for. A worker leaves all others out, whatever else it reads of them.
+
+    Scope: customers:read.
+    """
+    wants(request, ("csv",))
+    run = await reads.row(queries.OPENED_RUN, run_id=run_id)
+    if run is None:
+        raise RunNotFound(f"No run {run_id}")
+    ids = queries.population(run["watermark"], params.customer_from, params.customer_before)
+    return stream(request, ids, "csv")
+
+
+@router.put(
+    "/{run_id:uuid}/rows",
+    summary="Send a part of the rows",
+    response_model=PartStored,
+    responses=problems(
+        RunNotFound, JobNotFound, LeaseLost, RunNotOpen, InvalidRequest, BodyTooLarge, UnsupportedMediaType
+    ),
+    openapi_extra=_BODY,
+)
+async def send_analytics_rows(
+    request: Request,
+    run_id: UUID,
+    params: Annotated[RowsParams, Query()],
+    reads: Reads,
+    session: Session,
+    who: CanStream,
+) -> Response:
+    """Store up to 200,000 rows that nobody sees before the run is published. They are checked as a set: form, ranges of
+    values, customers who exist and were not archived when the run was asked for, one row each. If one is wrong none is
+    stored, and `errors` name the first by their index. The same part sent again replaces itself.
+
+    Scope: scores:write.
+    """
+    run = await reads.row(queries.OPENED_RUN, run_id=run_id)
+    if run is None:
+        raise RunNotFound(f"No run {run_id}")
+    table = score_table(run["model"], orjson.loads(run["parameters"]))
+    with Spool() as lines:
+        upload = await received(request, table, lines)
+        count = await operations.store_rows(session, run_id, table, params, upload)
+    return answer({"run_id": run_id, "part": params.part, "row_count": count})
+
+
+@router.post(
+    "/{run_id:uuid}/publish",
+    summary="Publish a run",
+    response_model=RunRead,
+    responses=problems(RunNotFound, JobNotFound, LeaseLost, RunNotOpen, RunSuperseded, OutputMismatch),
+)
+async def publish_analytics_run(run_id: UUID, wish: PublishWish, session: Session, who: CanWrite) -> Response:
+    """Make a run current, all at once, if what is stored is what the worker computed; the run before stays current
+    until then. When nobody could be scored the run ends as `insufficient_data` instead. Publishing it again changes
+    nothing.
+
+    Scope: scores:write.
+    """
+    await operations.publish_run(session, run_id, wish, by=who.client_id)
+    return answer(await queries.written_run(session, run_id))

@@ -1,0 +1,79 @@
+"""Typed calls about runs and scores: for those who want one, and for the workers that compute it."""
+
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+from uuid import UUID
+
+from ..analytics.schemas import CustomerRange, PartStored, RunPage, RunRead, RunWork
+from ..analytics.score_schemas import CustomerScores, RfmScorePage
+from .session import ApiClient
+
+CSV = "text/csv"
+
+
+async def start_run(
+    api: ApiClient, model: str, parameters: Mapping[str, Any], *, idempotency_key: str | None = None
+) -> RunRead:
+    """Have a model computed; the run's `job_id` can be watched."""
+    body = {"model": model, "parameters": dict(parameters)}
+    return RunRead.model_validate(await api.post("/v1/analytics/runs", body, idempotency_key=idempotency_key))
+
+
+async def get_run(api: ApiClient, run_id: UUID | str) -> RunRead:
+    """Read a run."""
+    return RunRead.model_validate(await api.get(f"/v1/analytics/runs/{run_id}"))
+
+
+async def list_runs(
+    api: ApiClient, *, model: str | None = None, state: str | None = None, limit: int = 50, cursor: str | None = None
+) -> RunPage:
+    """List runs, the newest first."""
+    params = {"model": model, "state": state, "limit": limit, "cursor": cursor}
+    return RunPage.model_validate(await api.get("/v1/analytics/runs", params))
+
+
+async def list_rfm_scores(api: ApiClient, **params: Any) -> RfmScorePage:
+    """Read a page of scores; `params` are the query parameters of the operation."""
+    return RfmScorePage.model_validate(await api.get("/v1/scores/rfm", params))
+
+
+def stream_rfm_scores(api: ApiClient, *, accept: str = CSV, **params: Any) -> AsyncIterator[bytes]:
+    """Download all scores of a run, as CSV or NDJSON."""
+    return api.stream_out("/v1/scores/rfm", params, accept)
+
+
+async def get_scores(api: ApiClient, customer_id: UUID | str) -> CustomerScores:
+    """Read what each model says of a customer."""
+    return CustomerScores.model_validate(await api.get(f"/v1/customers/{customer_id}/scores"))
+
+
+async def begin_run(api: ApiClient, run_id: UUID | str, lease_id: UUID, *, customers: int) -> RunWork:
+    """Begin to work on a run, in ranges of so many customers. Errors: ApiProblem `lease-lost`, `watermark-open`."""
+    body = {"lease_id": str(lease_id), "customers": customers}
+    return RunWork.model_validate(await api.put(f"/v1/analytics/runs/{run_id}/work", body))
+
+
+def stream_population(api: ApiClient, run_id: UUID | str, customers: CustomerRange) -> AsyncIterator[bytes]:
+    """Download the ids of the customers in a range whom a run is about, as CSV."""
+    return api.stream_out(f"/v1/analytics/runs/{run_id}/population", range_params(customers), CSV)
+
+
+async def send_rows(api: ApiClient, run_id: UUID | str, lease_id: UUID, part: int, rows: bytes) -> PartStored:
+    """Send a part of the rows as CSV; sent again it replaces itself. Errors: ApiProblem `lease-lost`."""
+    params: dict[str, str | int] = {"lease_id": str(lease_id), "part": part}
+    path = f"/v1/analytics/runs/{run_id}/rows"
+    answer = await api.send("PUT", path, params=params, content=rows, headers={"Content-Type": CSV})
+    return PartStored.model_validate_json(answer.content)
+
+
+async def publish_run(api: ApiClient, run_id: UUID | str, lease_id: UUID, report: Mapping[str, Any]) -> RunRead:
+    """Make a run current; `report` says what was computed. Errors: ApiProblem `lease-lost`, `output-mismatch`."""
+    body = {"lease_id": str(lease_id), **report}
+    path = f"/v1/analytics/runs/{run_id}/publish"
+    return RunRead.model_validate(await api.post(path, body, idempotency_key=str(lease_id)))
+
+
+def range_params(customers: CustomerRange) -> dict[str, str | None]:
+    """Write a range as the query of a stream."""
+    bounds = {"customer_from": customers.first, "customer_before": customers.before}
+    return {name: None if bound is None else str(bound) for name, bound in bounds.items()}
