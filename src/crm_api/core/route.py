@@ -57,7 +57,7 @@ class Route(APIRoute):
     """
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
-        options.setdefault("operation_id", endpoint.__name__)
+        options["operation_id"] = options.get("operation_id") or endpoint.__name__
         super().__init__(path, endpoint, **options)
         for field in self.dependant.body_params:
             field._type_adapter = cast(TypeAdapter[Any], _StrictJson(field._type_adapter))
