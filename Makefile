@@ -28,7 +28,7 @@ check: .venv/installed ## Everything but the tests: format, lint, types, imports
 bench: .venv/installed ## Measure this service beside the floor, at 10,000 and 100,000 customers
 	$(BIN)/python -m tests.benchmarks $(ARGS)
 
-bench-large: .venv/installed ## The same at 1,000,000 and 10,000,000 customers; takes long and can be resumed
+bench-large: .venv/installed ## The same at 1,000,000 customers; takes long
 	$(BIN)/python -m tests.benchmarks --large $(ARGS)
 
 fuzz: .venv/installed ## Look for answers the API should not give, far longer than the tests do
