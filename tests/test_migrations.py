@@ -5,6 +5,7 @@ import asyncio
 import asyncpg
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
@@ -36,3 +37,8 @@ async def test_up_down_up(postgres: ThrowawayPostgres) -> None:
     async with engine.connect() as connection:
         assert await connection.run_sync(_differences) == []
     await engine.dispose()
+
+
+def test_the_newest_revision_is_the_one_alembic_goes_to() -> None:
+    script = ScriptDirectory.from_config(migrations.config("postgresql+asyncpg://nobody@127.0.0.1/none"))
+    assert script.get_heads() == [migrations.newest()]

@@ -42,7 +42,12 @@ VALUES ($1, $2, $3, $4, NULL, NULL, $5, $6, NULL, NULL, $7, NULL, NULL, NULL, NU
 FIND = "SELECT customer_id FROM external_id_key WHERE key = $1"
 RENAME = """
 UPDATE customer SET display_name = $2, display_name_normalized = lower($2), version = version + 1, updated_at = $3
-WHERE customer_id = $1 RETURNING version
+WHERE customer_id = $1
+"""
+CONTACT_KEY = "INSERT INTO contact_point_key (key, customer_id) VALUES ($1, $2) ON CONFLICT DO NOTHING"
+CONTACT = """
+INSERT INTO contact_point (customer_id, id, kind, value, normalized, is_primary) SELECT $1, $2, $3, $4, $5, false
+WHERE NOT EXISTS (SELECT FROM contact_point WHERE customer_id = $1 AND kind = $3 AND normalized = $5)
 """
 
 
@@ -107,13 +112,22 @@ async def upsert_customer(request: Request) -> Response:
         if await caller(request, connection) is None:
             return Response(status_code=401)
         customer = await connection.fetchval(FIND, request.path_params["key"])
-        version = await connection.fetchval(RENAME, customer, body["display_name"], datetime.now(UTC))
-    return answer({**body, "id": str(customer), "version": version})
+        await connection.execute(RENAME, customer, body["display_name"], datetime.now(UTC))
+        for point in body["contact_points"]:
+            normalized = point["value"].lower()
+            await connection.execute(CONTACT_KEY, f"{point['kind']}:{normalized}", customer)
+            await connection.execute(CONTACT, customer, uuid7(), point["kind"], point["value"], normalized)
+        row = await connection.fetchrow(ONE, customer)
+    return answer(document(row))
+
+
+async def keep_session(_: asyncpg.Connection) -> None:
+    """Save the round trip that resets a connection, as our service does."""
 
 
 @asynccontextmanager
 async def lifespan(app: Starlette) -> AsyncIterator[None]:
-    async with asyncpg.create_pool(os.environ["CRM_DATABASE_URL"], min_size=1, max_size=10) as pool:
+    async with asyncpg.create_pool(os.environ["CRM_DATABASE_URL"], min_size=1, max_size=10, reset=keep_session) as pool:
         app.state.pool = pool
         yield
 

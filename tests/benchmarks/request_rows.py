@@ -49,8 +49,10 @@ def _record(stage: Stage, path: str, mark: str, *, keyed: bool) -> Make:
 
 def _upsert(stage: Stage, path: str, mark: str) -> Make:
     def make(turn: int) -> bytes:
-        body = {"kind": "person", "display_name": f"Renamed {mark} {turn}"}
-        return request_bytes("PUT", path.format(number=_customer(turn, stage)), stage.token, json.dumps(body).encode())
+        number = _customer(turn, stage)
+        email = {"kind": "email", "value": f"Customer-{number}@bench.example"}
+        body = {"display_name": f"Renamed {mark} {turn}", "contact_points": [email]}
+        return request_bytes("PUT", path.format(number=number), stage.token, json.dumps(body).encode())
 
     return make
 
