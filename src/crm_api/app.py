@@ -28,12 +28,14 @@ from .jobs.hints import Hints
 from .jobs.kinds import JobKind
 from .pages import routes as pages
 from .settings import Settings, SettingsWrong, read_settings
+from .touchpoints import routes as touchpoints
 
 ROUTERS = (
     access.router,
     customers.router,
     jobs.router,
     workers.router,
+    touchpoints.router,
     runs.router,
     run_workers.router,
     scores.router,

@@ -1,0 +1,75 @@
+"""Facts as rows of their tables, in the order of the columns."""
+
+from collections.abc import Iterable, Iterator
+from datetime import date, datetime
+from typing import Any, Final
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from ..daily_facts import FACT_KINDS, business_date
+from ..models import OrderItem, Touchpoint
+from ..problems import TouchpointConflict
+from ..rules import Fact
+
+COLUMNS: Final = [column.name for column in Touchpoint.__table__.columns]
+ITEM_COLUMNS: Final = [column.name for column in OrderItem.__table__.columns]
+Key = tuple[UUID, UUID]
+"""Customer and id of a touchpoint."""
+
+
+def row_of(fact: Fact, customer_id: UUID, at: datetime, client_id: str) -> tuple[Any, ...]:
+    """Answer the row of a touchpoint; a test holds it against COLUMNS."""
+    wish = fact.wish
+    return (
+        customer_id,
+        fact.id,
+        wish.kind,
+        wish.channel,
+        wish.direction,
+        wish.department,
+        fact.occurred_at,
+        at,
+        wish.source,
+        wish.source_id,
+        client_id,
+        fact.amount_minor,
+        fact.currency,
+        fact.cost_minor,
+        fact.cost_currency,
+        wish.campaign,
+        wish.subject,
+        fact.properties,
+        fact.content_hash,
+    )
+
+
+def item_rows(facts: Iterable[tuple[UUID, Fact]]) -> Iterator[tuple[Any, ...]]:
+    """Answer the rows of the lines of orders, given with their customers."""
+    for customer_id, fact in facts:
+        for item in fact.items:
+            yield (customer_id, fact.id, *item)
+
+
+def touched_days(facts: Iterable[tuple[UUID, Fact]], zone: ZoneInfo) -> set[tuple[UUID, date]]:
+    """Answer the days whose daily facts change with these touchpoints."""
+    return {
+        (customer_id, business_date(fact.occurred_at, zone))
+        for customer_id, fact in facts
+        if fact.amount_minor is not None and fact.wish.kind in FACT_KINDS
+    }
+
+
+def conflict(fact: Fact, customer_id: UUID, recorded_at: datetime, recorded_by: str) -> TouchpointConflict:
+    """Say that a source id stands for something else already, naming both."""
+    wish = fact.wish
+    return TouchpointConflict(
+        f"{wish.source} told something else as {wish.source_id} before",
+        stored={
+            "id": str(fact.id),
+            "customer_id": str(customer_id),
+            "recorded_at": recorded_at,
+            "recorded_by": recorded_by,
+            "href": f"/v1/customers/{customer_id}/timeline/{fact.id}",
+        },
+        sent={"source": wish.source, "source_id": wish.source_id, "kind": wish.kind, "occurred_at": fact.occurred_at},
+    )
