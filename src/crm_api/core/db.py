@@ -11,7 +11,7 @@ from uuid import UUID
 import asyncpg
 import structlog
 from fastapi import Depends, Request
-from sqlalchemy import DateTime, Integer, LargeBinary, MetaData, Numeric, Text, Uuid, event, text
+from sqlalchemy import DateTime, Integer, LargeBinary, MetaData, Numeric, Text, Uuid, event
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
@@ -31,7 +31,6 @@ _SERVER_SETTINGS = {
     "statement_timeout": f"{LONGEST_WRITE_SECONDS}s",
     "idle_in_transaction_session_timeout": f"{LONGEST_WRITE_SECONDS}s",
 }
-_NOTHING = text("SELECT 1")
 log = structlog.get_logger()
 
 
@@ -115,12 +114,16 @@ async def driver(session: AsyncSession) -> asyncpg.Connection:
     """Lend the driver's connection of a session, inside its transaction.
 
     SQLAlchemy begins the transaction with the first statement of its own. What the driver did before that would stand
-    outside and survive a rollback, so if need be a statement goes ahead of it.
+    outside and survive a rollback, so if need be the transaction is begun here. A session has one transaction, and the
+    connection stays its own until that ends.
     """
-    connection = await session.connection()
-    lent: asyncpg.Connection = (await connection.get_raw_connection()).driver_connection
-    if not lent.is_in_transaction():
-        await connection.execute(_NOTHING)
+    lent: asyncpg.Connection | None = session.info.get("driver")
+    if lent is None:
+        connection = await session.connection()
+        adapted: Any = await connection.get_raw_connection()
+        lent = session.info["driver"] = adapted.driver_connection
+        if adapted.dbapi_connection._transaction is None:
+            await adapted.dbapi_connection._start_transaction()  # what SQLAlchemy does before its first statement
     return lent
 
 
