@@ -13,6 +13,7 @@ from .analytics import routes as runs
 from .analytics import score_routes as scores
 from .analytics import worker_routes as run_workers
 from .analytics.operations import KINDS as ANALYTICS_KINDS
+from .audience import Catalog
 from .core.db import Database
 from .core.edge import Edge
 from .core.failures import install_handlers
@@ -20,7 +21,9 @@ from .core.limits import RateLimit
 from .core.openapi import install_document
 from .core.paging import Cursors
 from .core.telemetry import configure_logs
+from .customers import field_routes as fields
 from .customers import routes as customers
+from .customers.fields import profile_fields
 from .customers.operations import DeclaredFields, Grounds
 from .jobs import routes as jobs
 from .jobs import worker_routes as workers
@@ -33,6 +36,7 @@ from .touchpoints import routes as touchpoints
 ROUTERS = (
     access.router,
     customers.router,
+    fields.router,
     jobs.router,
     workers.router,
     touchpoints.router,
@@ -68,6 +72,7 @@ def create_app(settings: Settings, job_kinds: Sequence[JobKind] = JOB_KINDS) -> 
     app.state.settings = settings
     app.state.cursors = Cursors(settings.secret_key.get_secret_value())
     app.state.job_kinds = {kind.name: kind for kind in job_kinds}
+    app.state.catalog = Catalog(profile_fields(settings.zone))
     app.state.grounds = Grounds(settings, DeclaredFields())
     app.state.rate_limit = RateLimit(settings.read_rate, settings.write_rate)
     for router in ROUTERS:

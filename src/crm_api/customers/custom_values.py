@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from ..core.text import normalized
 
-FieldType = Literal["text", "integer", "number", "boolean", "date", "choice"]
+CustomFieldType = Literal["text", "integer", "number", "boolean", "date", "choice"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +16,7 @@ class Declaration:
     """A custom field as declared."""
 
     key: str
-    type: FieldType
+    type: CustomFieldType
     label: str
     choices: tuple[str, ...] | None
 

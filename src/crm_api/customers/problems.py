@@ -2,8 +2,9 @@
 ├── CustomerNotFound        404  no such customer
 ├── ContactPointTaken       409  the e-mail address or number belongs to another customer
 ├── ExternalIdTaken         409  the other system's id belongs to another customer
-├── FieldNotDeclared        404  no custom field has this key
+├── FieldNotDeclared        404  no such field
 ├── FieldKeyTaken           409  a custom field has this key already
+├── FieldBuiltIn            409  the field is not one that was declared
 └── ChoiceInUse             409  choices can be added, not taken away
 """
 
@@ -34,15 +35,19 @@ class ExternalIdTaken(
     """
 
 
-class FieldNotDeclared(Problem, status=404, code="field-not-declared", title="No custom field has this key"):
-    """Declare it with `POST /v1/fields`. Fields that are built in cannot be changed."""
+class FieldNotDeclared(Problem, status=404, code="field-not-declared", title="No such field"):
+    """`GET /v1/fields` lists the fields there are. A custom field is declared with `POST /v1/fields`."""
 
 
 class FieldKeyTaken(Problem, status=409, code="field-key-taken", title="A custom field has this key already"):
     """Keys are unique, and the type of a field stays as declared, since values and audiences rest on it.
 
-    `current` is the field there is. Its label and choices can be changed with PATCH.
+    `GET /v1/fields/custom.<key>` shows the field there is. Its label and choices can be changed with PATCH.
     """
+
+
+class FieldBuiltIn(Problem, status=409, code="field-built-in", title="The field is built in"):
+    """Only custom fields can be changed: those declared with `POST /v1/fields`, named `custom.<key>`."""
 
 
 class ChoiceInUse(Problem, status=409, code="choice-in-use", title="Choices can be added, not taken away"):

@@ -1,6 +1,6 @@
 """Statements about customers; every one starts at `visible`."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
@@ -18,10 +18,11 @@ from sqlalchemy import (
     select,
     tuple_,
 )
-from sqlalchemy.dialects.postgresql import aggregate_order_by
+from sqlalchemy.dialects.postgresql import JSON, aggregate_order_by
 
 from ..access import Principal
 from ..core.read import Prepared, raw_json
+from .custom_values import Declaration
 from .models import (
     Address,
     ContactPoint,
@@ -40,25 +41,26 @@ def visible(_who: Principal | None = None) -> Select[Any]:
     return select().select_from(Customer)
 
 
-def _objects(model: Any, names: tuple[str, ...], order: Any) -> ColumnElement[Any]:
-    """Answer what belongs to one customer as a JSON array, in order."""
+def objects(model: Any) -> ColumnElement[Any]:
+    """Answer what belongs to a customer as a JSON array, in order."""
+    names, order = PARTS[model]
     pairs: list[Any] = []
     for name in names:
         pairs += [literal_column(f"'{name}'"), getattr(model, name)]
-    made = func.json_agg(aggregate_order_by(func.json_build_object(*pairs), *order))
-    gathered = select(made).where(model.customer_id == Customer.customer_id).correlate(Customer).scalar_subquery()
-    return cast(func.coalesce(gathered, literal_column("'[]'::json")), Text)
+    return func.json_agg(aggregate_order_by(func.json_build_object(*pairs), *order), type_=JSON)
 
 
-CONTACT_POINTS: Final = _objects(
-    ContactPoint, ("id", "kind", "value", "normalized", "label", "is_primary"), [ContactPoint.id]
-).label("contact_points")
-EXTERNAL_IDS: Final = _objects(
-    ExternalId, ("system", "external_id"), [ExternalId.system, ExternalId.external_id]
-).label("external_ids")
-ADDRESSES: Final = _objects(
-    Address, ("label", "lines", "postal_code", "city", "region", "country"), [Address.position]
-).label("addresses")
+def _objects_of_one(model: Any) -> ColumnElement[Any]:
+    made = select(objects(model)).where(model.customer_id == Customer.customer_id).correlate(Customer).scalar_subquery()
+    return cast(func.coalesce(made, literal_column("'[]'::json")), Text)
+
+
+PARTS: Final[dict[Any, tuple[tuple[str, ...], tuple[Any, ...]]]] = {
+    ContactPoint: (("id", "kind", "value", "normalized", "label", "is_primary"), (ContactPoint.id,)),
+    ExternalId: (("system", "external_id"), (ExternalId.system, ExternalId.external_id)),
+    Address: (("label", "lines", "postal_code", "city", "region", "country"), (Address.position,)),
+}
+"""What callers see of the tables of what belongs to a customer, and its order."""
 
 
 def documents(who: Principal | None = None) -> Select[Any]:
@@ -73,9 +75,9 @@ def documents(who: Principal | None = None) -> Select[Any]:
         Customer.birth_date,
         Customer.language,
         Customer.time_zone,
-        CONTACT_POINTS,
-        EXTERNAL_IDS,
-        ADDRESSES,
+        _objects_of_one(ContactPoint).label("contact_points"),
+        _objects_of_one(ExternalId).label("external_ids"),
+        _objects_of_one(Address).label("addresses"),
         Customer.tags,
         cast(Customer.custom_fields, Text).label("custom_fields"),
         Customer.version,
@@ -96,7 +98,15 @@ def document(row: Any) -> dict[str, Any]:
 BY_ID: Final = Prepared(documents().where(Customer.customer_id == bindparam("customer_id", type_=Uuid())))
 ID_OF_EXTERNAL_KEY: Final = Prepared(select(ExternalIdKey.customer_id).where(ExternalIdKey.key == bindparam("key")))
 ID_OF_CONTACT_KEY: Final = Prepared(select(ContactPointKey.customer_id).where(ContactPointKey.key == bindparam("key")))
-DECLARATIONS: Final = select(CustomFieldDeclaration).order_by(CustomFieldDeclaration.key)
+DECLARATIONS: Final = Prepared(select(*CustomFieldDeclaration.__table__.columns).order_by(CustomFieldDeclaration.key))
+
+
+def read_declarations(rows: Iterable[Mapping[str, Any]]) -> tuple[Declaration, ...]:
+    """Answer the declarations that rows of DECLARATIONS hold."""
+    return tuple(
+        Declaration(row["key"], row["type"], row["label"], None if row["choices"] is None else tuple(row["choices"]))
+        for row in rows
+    )
 
 
 class Shape(NamedTuple):

@@ -1,20 +1,25 @@
 """HTTP of customers: types in, one call, document out."""
 
 from functools import partial
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Path, Query, Request, Security
 from starlette.responses import Response
 
 from ..access import Principal, authorize, authorize_once
+from ..audience import Moment
+from ..audience.problems import InvalidAudience
+from ..core.clock import now
 from ..core.db import Reads, Session
 from ..core.etags import IfMatch, IfNoneMatch, etag, is_known
 from ..core.listing import Listing
-from ..core.problems import VersionMismatch, problems
+from ..core.problems import NotAcceptable, VersionMismatch, problems
 from ..core.read import answer
 from ..core.route import Route
-from . import listing, operations, queries, rules
+from ..core.streams import stream, wants
+from . import listing, operations, queries, rules, searching
+from .catalog import FieldCatalog
 from .operations import Grounds
 from .problems import ContactPointTaken, CustomerNotFound, ExternalIdTaken
 from .schemas import (
@@ -23,6 +28,7 @@ from .schemas import (
     CustomerPage,
     CustomerPatch,
     CustomerRead,
+    CustomerSearch,
     CustomerUpsert,
     CustomerUpserted,
     ExternalIdInput,
@@ -35,6 +41,20 @@ CanRead = Annotated[Principal, Security(authorize, scopes=["customers:read"])]
 CanWrite = Annotated[Principal, Security(authorize_once, scopes=["customers:write"])]
 
 
+_EXPORTS: dict[int | str, dict[str, Any]] = {
+    200: {
+        "content": {
+            "text/csv": {
+                "schema": {"type": "string", "description": "Flat; of contact points and ids all, with semicolons"},
+                "example": "id,kind,display_name,…\n01980c2e-…,person,Ann Lee,…\n",
+            },
+            "application/x-ndjson": {
+                "itemSchema": {"$ref": "#/components/schemas/CustomerRead"},
+                "example": '{"id":"01980c2e-…","kind":"person","display_name":"Ann Lee"}\n',
+            },
+        }
+    }
+}
 SystemInPath = Annotated[System, Path()]
 ExternalIdInPath = Annotated[ExternalIdText, Path()]
 
@@ -64,22 +84,39 @@ async def register_customer(request: Request, wish: CustomerCreate, session: Ses
     return answer(document, status=201, version=1, headers=location)
 
 
-@router.get("", summary="List customers", response_model=CustomerPage, responses=problems())
+@router.get(
+    "",
+    summary="List or export customers",
+    response_model=CustomerPage,
+    responses={**_EXPORTS, **problems(NotAcceptable)},
+)
 async def list_customers(
     request: Request, params: Annotated[CustomerListParams, Query()], reads: Reads, _who: CanRead
 ) -> Response:
-    """List customers page by page, the oldest first unless `sort` says otherwise. Scope: customers:read."""
+    """List customers page by page, the oldest first unless `sort` says otherwise. `Accept: text/csv` or
+    `application/x-ndjson` streams all customers of the filter instead, in order of their ids, as one snapshot.
+
+    Scope: customers:read.
+    """
+    phone_region = request.app.state.settings.phone_region
+    if (form := wants(request)) != "json":
+        return stream(request, await listing.exported(params, reads, phone_region, form), form)
     page = Listing(request, params)
-    try:
-        shape, values = await listing.filter_of(params, reads, request.app.state.settings.phone_region)
-    except listing.NobodyMeant:
-        return page.answer([], list, count=None if params.count is None else 0)
-    count = await listing.count(params.count, queries.counted(shape), reads, values)
-    if page.after is not None:
-        values |= listing.bound_after(params.sort, page.after)
-    rows = await reads.rows(queries.listed(shape, after=page.after is not None), limit=page.limit, **values)
-    documents = [queries.document(row) for row in rows]
+    documents, count = await listing.documents(page, params, reads, phone_region)
     return page.answer(documents, partial(listing.behind, params.sort), count=count)
+
+
+@router.post("/search", summary="Search customers", response_model=CustomerPage, responses=problems(InvalidAudience))
+async def search_customers(
+    request: Request, wish: CustomerSearch, reads: Reads, catalog: FieldCatalog, _who: CanRead
+) -> Response:
+    """Find the customers an audience means, page by page. `GET /v1/fields` lists what can be asked for.
+
+    Scope: customers:read.
+    """
+    state = request.app.state
+    moment = Moment(now(), state.settings.zone)
+    return answer(await searching.search(wish, reads, catalog, moment, state.cursors))
 
 
 @router.get(

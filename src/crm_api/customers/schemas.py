@@ -7,6 +7,7 @@ from uuid import UUID
 
 from pydantic import MISSING, AfterValidator, ConfigDict, Field, StringConstraints
 
+from ..audience import Tree
 from ..core.schemas import CountedListParams, Day, Input, Instant, NextCursor, Output, Version
 from .places import LANGUAGE_PATTERN, country, language, time_zone
 
@@ -228,6 +229,36 @@ class CustomerPage(Output):
 
 Sort = Literal["created_at", "-created_at", "display_name", "-display_name"]
 Archived = Literal["false", "true", "any"]
+
+
+Count = Literal["exact", "estimate"]
+
+
+class CustomerSearch(Input):
+    """Whom to find: an audience, or everybody."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "audience": {"all": [{"field": "country", "in": ["DE", "AT"]}, {"field": "age", "gte": 30}]},
+                    "sort": "display_name",
+                    "limit": 20,
+                    "count": "exact",
+                }
+            ]
+        }
+    )
+
+    audience: Annotated[Tree | None, Field(description="Which customers; null: everybody")] = None
+    archived: Annotated[Archived, Field(description="Archived customers are left out, unless asked for")] = "false"
+    sort: Annotated[Sort, Field(description="A minus turns the order around")] = "created_at"
+    limit: Annotated[int, Field(ge=1, le=200, description="Rows on a page")] = 50
+    cursor: Annotated[
+        str | None,
+        Field(max_length=2000, description="`next_cursor` of the page before; the rest of the body stays the same"),
+    ] = None
+    count: Annotated[Count | None, Field(description="Also answer the number of all rows")] = None
 
 
 class CustomerListParams(CountedListParams):

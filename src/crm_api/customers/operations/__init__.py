@@ -1,8 +1,20 @@
-"""Use cases of customers."""
+"""Use cases of customers and of the fields declared for them."""
 
 from .change import archive, change, restore
+from .declare import change_field, declare
 from .ground import DeclaredFields, Grounds
 from .register import register
 from .upsert import Upserted, upsert
 
-__all__ = ["DeclaredFields", "Grounds", "Upserted", "archive", "change", "register", "restore", "upsert"]
+__all__ = [
+    "DeclaredFields",
+    "Grounds",
+    "Upserted",
+    "archive",
+    "change",
+    "change_field",
+    "declare",
+    "register",
+    "restore",
+    "upsert",
+]

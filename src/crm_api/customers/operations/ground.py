@@ -7,10 +7,11 @@ from typing import Final
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ...core.clock import now
+from ...core.db import driver
 from ...core.problems import InvalidRequest
 from ...settings import Settings
 from ..custom_values import Declaration
-from ..queries import DECLARATIONS
+from ..queries import DECLARATIONS, read_declarations
 from ..rules import Document, Ground, merged
 from ..schemas import CustomerFields
 
@@ -28,11 +29,8 @@ class DeclaredFields:
 
     async def refresh(self, session: AsyncSession) -> Mapping[str, Declaration]:
         """Read the declarations anew."""
-        rows = (await session.scalars(DECLARATIONS)).all()
-        self.known = {
-            row.key: Declaration(row.key, row.type, row.label, None if row.choices is None else tuple(row.choices))  # type: ignore[arg-type]  # a CHECK holds the types
-            for row in rows
-        }
+        rows = await (await driver(session)).fetch(DECLARATIONS.sql)
+        self.known = {each.key: each for each in read_declarations(rows)}
         return self.known
 
     async def covering(self, session: AsyncSession, keys: Iterable[str]) -> Mapping[str, Declaration]:

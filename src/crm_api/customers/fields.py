@@ -1,0 +1,92 @@
+"""What customers add to the field catalog: their profile, and the custom fields the business declared."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import BigInteger, Boolean, ColumnElement, Date, Integer, Numeric, cast, exists, func, select
+from sqlalchemy.types import TypeEngine
+
+from ..audience import Field, Test
+from ..audience.catalog import Column, FieldType
+from .custom_values import Declaration
+from .models import ContactPoint, Customer, ExternalId
+from .places import COUNTRIES
+
+_CUSTOMER: Final = frozenset({"customer"})
+_STORED_AS: Final[dict[str, TypeEngine[Any] | None]] = {
+    "text": None,
+    "choice": None,
+    "integer": BigInteger(),
+    "number": Numeric(),
+    "boolean": Boolean(),
+    "date": Date(),
+}
+
+
+def profile_fields(zone: ZoneInfo) -> Iterator[Field]:
+    """Answer the fields of a customer's profile; ages are those of today in the business's zone."""
+    kinds = ("person", "organization")
+    today = select(cast(func.timezone(str(zone), func.now()), Date)).scalar_subquery()
+    yield _field("kind", "choice", "Person or organization", Customer.kind, choices=kinds)
+    yield _field("display_name", "text", "Display name", Customer.display_name_normalized)
+    yield _field("given_name", "text", "Given name", Customer.given_name_normalized)
+    yield _field("family_name", "text", "Family name", Customer.family_name_normalized)
+    yield _field("organization_name", "text", "Organization", Customer.organization_name_normalized)
+    yield _field("birth_date", "date", "Date of birth", Customer.birth_date)
+    yield _field("age", "integer", "Age", age_on(today, Customer.birth_date), unit="years")
+    yield _field("language", "choice", "Language", Customer.language)
+    yield _field("time_zone", "choice", "Time zone", Customer.time_zone)
+    yield _field("country", "choice", "Country of the main address", Customer.country, choices=_COUNTRIES)
+    yield _field("region", "text", "Region of the main address", Customer.region_normalized)
+    yield _field("city", "text", "City of the main address", Customer.city_normalized)
+    yield _field("postal_code", "text", "Postal code of the main address", Customer.postal_code_normalized)
+    yield _field("tags", "set", "Tags", Customer.tags_normalized)
+    yield _field("created_at", "datetime", "Registered at", Customer.created_at)
+    for kind, label in (("email", "E-mail address"), ("phone", "Telephone number in E.164")):
+        yield Field(name=kind, type="text", label=label, matches=_reached_by(kind), depends_on=_CUSTOMER)
+    yield Field(
+        name="known_in",
+        type="set",
+        label="Systems with an external id",
+        matches=lambda test: (
+            exists().where(ExternalId.customer_id == Customer.customer_id, test(ExternalId.system)).correlate(Customer)
+        ),
+        depends_on=_CUSTOMER,
+    )
+
+
+def custom_fields(declarations: Iterable[Declaration]) -> Iterator[Field]:
+    """Answer the declared fields, named `custom.<key>`."""
+    return map(custom_field, declarations)
+
+
+def custom_field(declared: Declaration) -> Field:
+    """Answer a declared field."""
+    text = Customer.custom_normalized[declared.key].astext
+    stored_as = _STORED_AS[declared.type]
+    column: ColumnElement[Any] = text if stored_as is None else cast(text, stored_as)
+    name, more = f"custom.{declared.key}", {"choices": declared.choices, "source": "custom"}
+    return _field(name, declared.type, declared.label, column, **more)
+
+
+_COUNTRIES: Final = tuple(sorted(COUNTRIES))
+
+
+def _field(name: str, kind: FieldType, label: str, column: Column, **more: Any) -> Field:
+    return Field(name=name, type=kind, label=label, matches=lambda test: test(column), depends_on=_CUSTOMER, **more)
+
+
+def _reached_by(kind: str) -> Any:
+    def matches(test: Test) -> ColumnElement[bool]:
+        point = (ContactPoint.customer_id == Customer.customer_id, ContactPoint.kind == kind)
+        return exists().where(*point, test(ContactPoint.normalized)).correlate(Customer)
+
+    return matches
+
+
+def age_on(today: ColumnElement[Any], born: Column) -> ColumnElement[Any]:
+    """Answer whole years from birth to a day; those born on 29 February turn on the 28th in common years."""
+    years = cast(func.date_part("year", today) - func.date_part("year", born), Integer)
+    birthday = born + func.make_interval(years)
+    return years - cast(birthday > today, Integer)
