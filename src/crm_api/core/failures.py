@@ -11,6 +11,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.routing import Route
 
 from .json_door import escaped_token
 from .problems import (
@@ -69,14 +70,27 @@ async def _answer_failure(request: Request, error: Exception) -> Response:
 
 async def _answer_http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101  # the handler is registered for nothing else
+    if error.status_code == 405:
+        methods = ", ".join(sorted(_methods_of(request)))
+        refused = MethodNotAllowed(f"It takes {methods}", headers={"Allow": methods})
+        return refused.response(request.url.path, request.state.request_id)
     kinds: dict[int, type[Problem]] = {
         404: NotFound,
-        405: MethodNotAllowed,
         415: UnsupportedMediaType,
         400: InvalidRequest,
     }
     problem = kinds.get(error.status_code, InternalError)("", headers=error.headers)
     return problem.response(request.url.path, request.state.request_id)
+
+
+def _methods_of(request: Request) -> set[str]:
+    """Answer every method the path takes: each is a route of its own, and the router asks only one of them."""
+    return {
+        method
+        for route in request.app.routes
+        if isinstance(route, Route) and route.path_regex.match(request.url.path)
+        for method in route.methods or ()
+    }
 
 
 async def _answer_invalid(request: Request, error: Exception) -> Response:
