@@ -50,6 +50,7 @@ _LINES_AT_ONCE: Final = 250
 """Lines validated before others get their turn: some 5 ms."""
 _STORE_SECONDS: Final = LONGEST_WRITE_SECONDS - 5
 _MOST_ERRORS: Final = 50
+_LINE: Final = orjson.OPT_APPEND_NEWLINE | orjson.OPT_UTC_Z
 _CHANGING: Final = ("created", "updated")
 
 
@@ -243,6 +244,7 @@ class _Run(Generic[Row]):
         for index, outcome in enumerate(outcomes, first):
             if isinstance(outcome, Problem):
                 self._counts["rejected"] += 1
+                outcome.errors = [{**found, "in": "line"} for found in outcome.errors]  # not `body`, which is all lines
                 lines.append(_line(index, outcome.status, problem=outcome.document()))
             else:
                 self._counts[outcome.result] += 1
@@ -307,4 +309,4 @@ def _findings(index: int, problem: Problem) -> Iterator[dict[str, str]]:
 
 
 def _line(index: int, status: int, **members: Any) -> bytes:
-    return orjson.dumps({"index": index, "status": status, **members}, default=str, option=orjson.OPT_APPEND_NEWLINE)
+    return orjson.dumps({"index": index, "status": status, **members}, default=str, option=_LINE)

@@ -72,7 +72,7 @@ def _checked(line: bytes, row: Row) -> Row | Problem:
     try:
         admit(line)
     except Problem as problem:
-        return _as_line(problem)
+        return problem
     return row
 
 
@@ -80,10 +80,9 @@ def _refusal(line: bytes, error: ValidationError) -> Problem:
     try:
         tree = read_tree(line)
     except Problem as problem:
-        return _as_line(problem)
+        return problem
     errors = [
         {
-            "in": "line",
             "pointer": pointer(found["loc"], tree, found["type"]),
             "code": found["type"].replace("_", "-"),
             "detail": found["msg"],
@@ -91,11 +90,6 @@ def _refusal(line: bytes, error: ValidationError) -> Problem:
         for found in error.errors(include_url=False, include_context=False)[:_MOST_FINDINGS]
     ]
     return InvalidRequest(errors[0]["detail"], errors=errors)
-
-
-def _as_line(problem: Problem) -> Problem:
-    problem.errors = [{**found, "in": "line"} for found in problem.errors]
-    return problem
 
 
 class _Doubt(Exception):

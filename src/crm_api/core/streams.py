@@ -101,10 +101,16 @@ def money_text(minor: Column, currency: Column) -> ColumnElement[str]:
     """Write minor units as decimal text with the digits of the currency."""
     units = cast(minor, Numeric)
     texts = [
-        (currency == any_(literal(codes, ARRAY(Text))), cast(units * literal_column(f"1e-{digits}") if digits else units, Text))
+        (currency == any_(literal(codes, ARRAY(Text))), _scaled(units, digits))
         for digits, codes in _unusual_digits().items()
     ]
-    return case(*texts, else_=cast(units * literal_column("0.01"), Text))
+    return case(*texts, else_=_scaled(units, 2))
+
+
+def _scaled(units: ColumnElement[Any], digits: int) -> ColumnElement[str]:
+    """Move the point of a whole number; numeric keeps as many digits behind it as the factor has."""
+    factor = f"0.{'1'.rjust(digits, '0')}" if digits else "1"
+    return cast(units * literal_column(factor), Text)
 
 
 def money_object(minor: Column, currency: Column) -> ColumnElement[Any]:
