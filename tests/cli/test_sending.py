@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 
 import httpx
 import orjson
+import polars as pl
 import pytest
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -61,7 +62,8 @@ async def _ndjson(lines: list[dict[str, object]]) -> AsyncIterator[bytes]:
 
 
 def numbers(count: int) -> Feed:
-    return Feed("numbers", "/b", count, lambda first, until: b"".join(b'{"n":%d}\n' % n for n in range(first, until)))
+    rows = pl.DataFrame({"n": range(count)})
+    return Feed("numbers", "/b", rows, lambda chosen: b"".join(b'{"n":%d}\n' % n for n in chosen["n"]))
 
 
 async def test_every_line_arrives_once_two_requests_at_a_time() -> None:

@@ -27,7 +27,7 @@ def transactions(data: Path) -> pl.DataFrame:
 def orders(data: Path) -> pl.DataFrame:
     """All orders, parsed from the bytes that would be sent."""
     feed = mapping.orders(data)
-    return pl.concat([pl.read_ndjson(part) for part in feed.parts(0, feed.count, 20_000)])
+    return pl.concat([pl.read_ndjson(part) for part in feed.parts(20_000)])
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +57,7 @@ def _cents(column: str) -> pl.Expr:
 
 
 def _objects(feed: mapping.Feed) -> list[dict[str, Any]]:
-    return [orjson.loads(line) for line in b"".join(feed.parts(0, feed.count, 7_919)).splitlines()]
+    return [orjson.loads(line) for line in b"".join(feed.parts(7_919)).splitlines()]
 
 
 def _week(day: pl.Expr) -> pl.Expr:
@@ -173,10 +173,19 @@ def test_the_scores_of_the_orders_are_the_published_ones(orders: pl.DataFrame) -
 def test_any_cut_gives_the_same_bytes(data: Path) -> None:
     feed = mapping.orders(data)
     whole = feed.lines(1_000, 1_500)
-    assert b"".join(feed.parts(1_000, 1_500, 7)) == whole
+    assert b"".join(feed.lines(first, min(first + 7, 1_500)) for first in range(1_000, 1_500, 7)) == whole
     assert whole.count(b"\n") == 500
     assert mapping.orders(data).lines(1_000, 1_500) == whole
     assert feed.lines(0, 1) + feed.lines(1, 2) == feed.lines(0, 2)
+
+
+def test_what_is_there_already_can_be_left_out(data: Path) -> None:
+    for feed in (mapping.orders(data), mapping.targeted(data), mapping.redemptions(data)):
+        present = feed.rows["source_id"][::2]
+        left = feed.without(pl.concat([present, pl.Series(["basket:0", "of another feed"])]))
+        assert left.count == feed.count - len(present)
+        assert left.lines(0, 2) == feed.lines(1, 2) + feed.lines(3, 4)
+        assert feed.without(feed.rows["source_id"]).count == 0
 
 
 def test_an_order_in_full(data: Path) -> None:

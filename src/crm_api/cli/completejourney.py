@@ -15,7 +15,7 @@ address, the texts of offers. A product's type stands in for its name.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from importlib.util import find_spec
 from pathlib import Path
@@ -27,6 +27,7 @@ import polars as pl
 
 SOURCE = "completejourney"
 HOUSEHOLD_SYSTEM = "completejourney:household"
+TOUCHPOINTS = "/v1/touchpoints/batch"
 CURRENCY = "USD"
 ZONE = ZoneInfo("America/New_York")
 
@@ -56,14 +57,27 @@ class Feed:
 
     name: str
     path: str
-    count: int
-    lines: Callable[[int, int], bytes]
-    """Makes the lines from the first number up to, without, the second."""
+    rows: pl.DataFrame
+    """One row a line; touchpoints have a column `source_id`."""
+    encode: Callable[[pl.DataFrame], bytes]
 
-    def parts(self, first: int, until: int, size: int) -> Iterator[bytes]:
-        """Cut a range into parts of at most `size` lines, so that no more than one part need be in memory."""
-        for start in range(first, until, size):
-            yield self.lines(start, min(start + size, until))
+    @property
+    def count(self) -> int:
+        """Number of lines."""
+        return self.rows.height
+
+    def lines(self, first: int, until: int) -> bytes:
+        """Make the lines from the first number up to, without, the second."""
+        return self.encode(self.rows[first:until])
+
+    def parts(self, size: int) -> Iterator[bytes]:
+        """Make all lines in parts of at most `size`, so that no more than one part need be in memory."""
+        for first in range(0, self.count, size):
+            yield self.lines(first, first + size)
+
+    def without(self, source_ids: pl.Series) -> "Feed":
+        """Leave out what is named, for whoever knows that it is there already."""
+        return replace(self, rows=self.rows.filter(~pl.col("source_id").is_in(source_ids.implode())))
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,16 +128,20 @@ def products(data: Path) -> Feed:
 def targeted(data: Path) -> Feed:
     """Map each pair of household and campaign to `campaign.targeted`, on the first day of the campaign."""
     pairs = pl.read_parquet(data / "campaigns.parquet").join(_campaigns(data), on="campaign_id")
-    rows = pairs.sort("household_id", "campaign_id")
-    return _feed("targeted", "/v1/touchpoints/batch", rows, _targeting)
+    rows = pairs.sort("household_id", "campaign_id").with_columns(
+        pl.format("targeted:{}:{}", "campaign_id", "household_id").alias("source_id")
+    )
+    return _feed("targeted", TOUCHPOINTS, rows, _targeting)
 
 
 def redemptions(data: Path) -> Feed:
     """Map each redemption of a coupon to `offer.redeemed`."""
-    rows = pl.read_parquet(data / "coupon_redemptions.parquet").sort(
-        "household_id", "redemption_date", "campaign_id", "coupon_upc"
+    told_by = ("household_id", "campaign_id", "coupon_upc", pl.col("redemption_date").dt.date())
+    redeemed = pl.read_parquet(data / "coupon_redemptions.parquet").with_columns(
+        pl.format("redemption:{}:{}:{}:{}", *told_by).alias("source_id")
     )
-    return _feed("redemptions", "/v1/touchpoints/batch", rows, _redemption)
+    rows = redeemed.sort("household_id", "redemption_date", "campaign_id", "coupon_upc")
+    return _feed("redemptions", TOUCHPOINTS, rows, _redemption)
 
 
 def offers(data: Path) -> list[CouponOffer]:
@@ -140,21 +158,19 @@ def orders(data: Path) -> Feed:
     All lines are held as integers (72 MB for the year); JSON is made of them in bulk, part by part.
     """
     lines = _basket_lines(data)
-    baskets = _baskets(lines)
 
-    def encode(first: int, until: int) -> bytes:
-        chosen = baskets[first:until]
-        return _orders_json(chosen, lines[chosen["rows"].explode()])
+    def encode(baskets: pl.DataFrame) -> bytes:
+        return _orders_json(baskets, lines[baskets["rows"].explode()])
 
-    return Feed("orders", "/v1/touchpoints/batch", baskets.height, encode)
+    return Feed("orders", TOUCHPOINTS, _baskets(lines), encode)
 
 
 def _feed(name: str, path: str, rows: pl.DataFrame, shape: Callable[[dict[str, Any]], dict[str, Any]]) -> Feed:
-    def encode(first: int, until: int) -> bytes:
-        shaped = (shape(row) for row in rows[first:until].iter_rows(named=True))
+    def encode(chosen: pl.DataFrame) -> bytes:
+        shaped = (shape(row) for row in chosen.iter_rows(named=True))
         return b"".join(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE) for line in shaped)
 
-    return Feed(name, path, rows.height, encode)
+    return Feed(name, path, rows, encode)
 
 
 def _campaigns(data: Path) -> pl.DataFrame:
@@ -194,35 +210,33 @@ def _product(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _targeting(row: dict[str, Any]) -> dict[str, Any]:
-    campaign, household = row["campaign_id"], row["household_id"]
     return {
-        **_touchpoint("campaign.targeted", household, f"targeted:{campaign}:{household}"),
+        **_touchpoint("campaign.targeted", row),
         "channel": "letter",
         "direction": "outbound",
         "department": "marketing",
         "occurred_at": _day_begins(row["start_date"].date()),
-        "campaign": str(campaign),
+        "campaign": str(row["campaign_id"]),
         "properties": {"campaign_type": row["campaign_type"]},
     }
 
 
 def _redemption(row: dict[str, Any]) -> dict[str, Any]:
-    campaign, household, coupon = row["campaign_id"], row["household_id"], row["coupon_upc"]
-    day = row["redemption_date"].date()
+    campaign, coupon = row["campaign_id"], row["coupon_upc"]
     return {
-        **_touchpoint("offer.redeemed", household, f"redemption:{household}:{campaign}:{coupon}:{day}"),
+        **_touchpoint("offer.redeemed", row),
         "channel": "store",
         "direction": "inbound",
         "department": "sales",
-        "occurred_at": _day_begins(day),
+        "occurred_at": _day_begins(row["redemption_date"].date()),
         "campaign": str(campaign),
         "properties": {"offer_code": f"{campaign}-{coupon}", "coupon_upc": str(coupon)},
     }
 
 
-def _touchpoint(kind: str, household: int, source_id: str) -> dict[str, Any]:
-    customer = {"system": HOUSEHOLD_SYSTEM, "external_id": str(household)}
-    return {"kind": kind, "customer": customer, "source": SOURCE, "source_id": source_id}
+def _touchpoint(kind: str, row: dict[str, Any]) -> dict[str, Any]:
+    customer = {"system": HOUSEHOLD_SYSTEM, "external_id": str(row["household_id"])}
+    return {"kind": kind, "customer": customer, "source": SOURCE, "source_id": row["source_id"]}
 
 
 def _offer(row: dict[str, Any]) -> CouponOffer:
@@ -292,7 +306,8 @@ def _baskets(lines: pl.DataFrame) -> pl.DataFrame:
     sums = pl.col(list(_MONEY)).cast(pl.Int64).sum()
     numbered = lines.lazy().with_row_index("rows")
     baskets = numbered.group_by("basket_id").agg(same_for_all, sums, pl.col("rows").sort())
-    return baskets.sort("household_id", "at", "basket_id").collect()
+    named = baskets.with_columns(pl.format("basket:{}", "basket_id").alias("source_id"))
+    return named.sort("household_id", "at", "basket_id").collect()
 
 
 def _orders_json(baskets: pl.DataFrame, lines: pl.DataFrame) -> bytes:
@@ -313,7 +328,7 @@ def _orders_json(baskets: pl.DataFrame, lines: pl.DataFrame) -> bytes:
         '{"kind":"order.placed","channel":"store","direction":"inbound","department":"sales"',
         ',"customer":{"system":"', HOUSEHOLD_SYSTEM, '","external_id":"', pl.col("household_id"),
         '"},"occurred_at":"', pl.col("at").dt.strftime("%Y-%m-%dT%H:%M:%SZ"),
-        '","source":"', SOURCE, '","source_id":"basket:', pl.col("basket_id"),
+        '","source":"', SOURCE, '","source_id":"', pl.col("source_id"),
         '","amount":{"amount":"', _decimal(pl.col("paid"), 2), '","currency":"', CURRENCY,
         '"},"properties":{"store_id":', pl.col("store_id"), ',"week":', pl.col("week"),
         ',"retail_discount":"', _decimal(pl.col("retail"), 2),

@@ -21,8 +21,13 @@ Item = TypeVar("Item")
 
 @dataclass(slots=True)
 class Tally:
-    """What the API answered to the lines of one feed; `repeated` lines were there already, exactly like that."""
+    """What became of the lines of one feed.
 
+    `repeated` ones were sent and were there already, exactly like that; `present` ones were not even sent, because the
+    API had listed them.
+    """
+
+    present: int = 0
     received: int = 0
     created: int = 0
     updated: int = 0
