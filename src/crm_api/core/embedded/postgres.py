@@ -138,6 +138,18 @@ class EmbeddedPostgres(EmbeddedServer):
         return len(lines) > 7 and lines[7].strip() == "ready"
 
 
+# Its input ends with the process that started it, however that ends. Then the server goes, and all files.
+_WATCH = """
+cat
+data=$(readlink "$1/data") || data="$1/data"
+if pid=$(head -n 1 "$data/postmaster.pid"); then
+    kill -QUIT "$pid"
+    for _ in $(seq 50); do kill -0 "$pid" || break; sleep 0.1; done
+fi
+rm -rf "$1" "${data%/data}"
+"""
+
+
 class ThrowawayPostgres(EmbeddedPostgres):
     """A server without fsync whose process and files are gone when its owner stops it, or dies."""
 
@@ -147,27 +159,22 @@ class ThrowawayPostgres(EmbeddedPostgres):
         self._watcher: subprocess.Popen[bytes] | None = None
 
     def start(self) -> str:
-        """Start it, and beside it a watcher that clears up even when this process is killed."""
-        url = super().start()
-        # The watcher's input ends with this process, however that ends.
-        watch = (
-            'cat; kill -QUIT "$1"; for _ in $(seq 50); do kill -0 "$1" || break; sleep 0.1; done; shift; rm -rf "$@"'
-        )
-        gone = {str(self.folder), str(self.data.parent)}
+        """Start it, and before it a watcher that clears up even when this process is killed."""
         self._watcher = subprocess.Popen(
-            ["/bin/sh", "-c", watch, "sh", str(self.pid), *gone],
+            ["/bin/sh", "-c", _WATCH, "sh", str(self.folder)],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
-        return url
+        return super().start()
 
     def stop(self) -> None:
         """End it at once and remove its files."""
-        if self._watcher and self._watcher.stdin and self._process:
+        if self._watcher and self._watcher.stdin:
             self._watcher.stdin.close()
-            self._process.wait()
+            if self._process:
+                self._process.wait()
             self._watcher.wait()
             self._watcher = None
         super().stop()
