@@ -13,13 +13,11 @@ from sqlalchemy import (
     Uuid,
     and_,
     bindparam,
-    column,
     exists,
     func,
     literal,
     or_,
     select,
-    table,
 )
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
@@ -163,15 +161,3 @@ IS_ANYTHING_DROPPABLE: Final = select(
         ),
     )
 )
-
-
-def are_writes_open(before: datetime) -> Select[bool]:
-    """Whether a transaction that began before a moment is still under way, as far as this login may see.
-
-    The sessions of other logins may be hidden; then the answer is yes, and time has to settle it.
-    """
-    activity = table("pg_stat_activity", column("pid"), column("datname"), column("xact_start"), column("query"))
-    others = and_(activity.c.datname == func.current_database(), activity.c.pid != func.pg_backend_pid())
-    hidden = activity.c.query == "<insufficient privilege>"
-    began = activity.c.xact_start < literal(before, DateTime(timezone=True))
-    return select(exists().where(others, or_(hidden, began)))

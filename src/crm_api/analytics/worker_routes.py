@@ -57,14 +57,14 @@ _BODY: Final[dict[str, Any]] = {
     response_model=RunWork,
     responses=problems(RunNotFound, JobNotFound, LeaseLost, RunNotOpen, WatermarkOpen),
 )
-async def begin_analytics_run(run_id: UUID, wish: BeginWish, session: Session, who: CanWrite) -> Response:
+async def begin_analytics_run(run_id: UUID, wish: BeginWish, session: Session, reads: Reads, who: CanWrite) -> Response:
     """Answer the run and the ranges of customers it can be worked on by. Rows that an earlier attempt left are dropped.
     A run that was published before its worker died is answered as it is, without ranges: only the job's result is
     missing.
 
     Scope: scores:write.
     """
-    bounds = await operations.begin_run(session, run_id, wish)
+    bounds = await operations.begin_run(session, reads, run_id, wish)
     ranges = [{"first": first, "before": before} for first, before in rules.ranges(bounds)]
     return answer({"run": await queries.written_run(session, run_id), "ranges": ranges})
 

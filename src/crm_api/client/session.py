@@ -1,6 +1,6 @@
 """A session with the API: token, retries and streams in one place, so that typed calls are one line each."""
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Any, Self
@@ -18,7 +18,8 @@ MERGE_PATCH = "application/merge-patch+json"
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 REPEATABLE_METHODS = frozenset({"GET", "HEAD", "PUT", "DELETE"})
 
-Params = Mapping[str, str | int | float | bool | None]
+Param = str | int | float | bool | None
+Params = Mapping[str, Param | Sequence[Param]]
 Chunks = AsyncIterator[bytes] | Callable[[], AsyncIterator[bytes]]
 
 
@@ -98,11 +99,15 @@ class ApiClient:
         *,
         params: Params | None = None,
         body: Any = None,
+        content: bytes | None = None,
         headers: Mapping[str, str] | None = None,
         idempotency_key: str | None = None,
     ) -> httpx.Response:
-        """Make one call and give the whole answer, for callers that need its headers or its bytes."""
-        content = None if body is None else orjson.dumps(body)
+        """Make one call and give the whole answer, for callers that need its headers or its bytes.
+
+        `content` is sent as it is, in place of a JSON body; `headers` then say what it is.
+        """
+        content = content if body is None else orjson.dumps(body)
         sent = {} if body is None else {"Content-Type": "application/json"}
         sent |= {} if idempotency_key is None else {"Idempotency-Key": idempotency_key}
         sent |= headers or {}
@@ -221,6 +226,6 @@ def _if_match(etag: str | None) -> dict[str, str]:
     return {} if etag is None else {"If-Match": etag}
 
 
-def _given(params: Params | None) -> dict[str, str | int | float | bool | None]:
+def _given(params: Params | None) -> dict[str, Param | Sequence[Param]]:
     """Leave out parameters that are None: absent, not empty."""
     return {name: value for name, value in (params or {}).items() if value is not None}

@@ -8,6 +8,7 @@ from ..core.listing import Listing
 from ..core.problems import InvalidRequest
 from ..core.read import Reader
 from ..core.streams import watermark
+from ..core.watermark import is_final
 from ..customers import queries as customers
 from ..customers.problems import CustomerNotFound
 from . import queries
@@ -32,12 +33,16 @@ STREAMS: Final[dict[int | str, dict[str, Any]]] = {
 
 
 def values_of(params: TimelineParams | TouchpointListParams) -> Values:
-    """Answer the values of a filter by the names of its conditions. Errors: InvalidRequest, for a watermark that is not
-    far enough back.
-    """
-    values = {name: value for name in queries.CONDITIONS if (value := getattr(params, name, None)) is not None}
-    if (until := values.get("recorded_until")) is not None and until > (latest := watermark()):
-        detail = f"touchpoints of that time may still be under way; at most {latest.isoformat()} is final now"
+    """Answer the values of a filter by the names of its conditions."""
+    return {name: value for name in queries.CONDITIONS if (value := getattr(params, name, None)) is not None}
+
+
+async def final_values_of(reads: Reader, params: TouchpointListParams) -> Values:
+    """Answer the values of a filter. Errors: InvalidRequest, for a watermark that is not far enough back."""
+    values = values_of(params)
+    if (until := values.get("recorded_until")) is not None and not await is_final(reads, until):
+        latest = watermark().isoformat()
+        detail = f"touchpoints of that time may still be under way; up to {latest} all are final"
         finding = {"in": "query", "pointer": "/recorded_until", "code": "not-final-yet", "detail": detail}
         raise InvalidRequest(detail, errors=[finding])
     return values

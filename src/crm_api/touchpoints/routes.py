@@ -77,11 +77,12 @@ async def list_touchpoints(
     request: Request, params: Annotated[TouchpointListParams, Query()], reads: Reads, _who: CanRead
 ) -> Response:
     """List touchpoints of all customers, by customer and id, page by page. `Accept: text/csv` or `application/x-ndjson`
-    streams all of them. To read a feed in parts, give all parts the same `recorded_until`, at least 60 seconds ago.
+    streams all of them. To read a feed in parts, give all parts the same `recorded_until`: it is refused while older
+    writes are under way, and final after 60 seconds at the latest.
 
     Scope: touchpoints:read.
     """
-    values = listing.values_of(params)
+    values = await listing.final_values_of(reads, params)
     fields = params.fields.split(",") if params.fields else None
     if (form := wants(request)) != "json":
         return stream(request, queries.exported(values, form, fields), form)

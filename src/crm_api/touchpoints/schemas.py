@@ -210,8 +210,8 @@ class TouchpointListParams(_Filter):
     recorded_until: Annotated[
         Instant | None,
         Field(
-            description="Only what was recorded up to this watermark, at least 60 seconds ago: the same question gives "
-            "the same rows from then on"
+            description="Only what was recorded up to this watermark, which must be final, as it is after 60 seconds: "
+            "the same question gives the same rows from then on"
         ),
     ] = None
     fields: Annotated[

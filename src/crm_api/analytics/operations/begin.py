@@ -1,15 +1,14 @@
 """Begin the work on a run, or begin anew after a worker that died."""
 
 from collections.abc import Sequence
-from datetime import timedelta
-from typing import Final
 from uuid import UUID
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ...core.clock import now
-from ...core.db import LONGEST_WRITE_SECONDS
+from ...core.read import Reader
+from ...core.watermark import is_final
 from ...jobs.operations.leases import held
 from .. import queries, staging
 from ..models import AnalyticsRun, AnalyticsRunPart
@@ -18,12 +17,8 @@ from ..rules import ENDED_WELL
 from ..schemas import BeginWish
 from .hold import find, take
 
-_LONGEST_WRITE: Final = timedelta(seconds=LONGEST_WRITE_SECONDS)
-_ARRIVAL: Final = timedelta(seconds=1)
-"""Between the moment a fact is stamped with and the begin of the transaction that stores it there is less than this."""
 
-
-async def begin_run(session: AsyncSession, run_id: UUID, wish: BeginWish) -> Sequence[UUID]:
+async def begin_run(session: AsyncSession, reader: Reader, run_id: UUID, wish: BeginWish) -> Sequence[UUID]:
     """Note that a worker is at it, drop what an earlier attempt left, and answer the first ids of its ranges.
 
     A run that has come to its end already, because a worker died just after it, is left as it is, and has no ranges.
@@ -34,21 +29,12 @@ async def begin_run(session: AsyncSession, run_id: UUID, wish: BeginWish) -> Seq
         await held(session, run.job_id, wish.lease_id)
         return []
     await take(session, run, wish.lease_id)
-    await _check_watermark(session, run)
+    if not await is_final(reader, run.watermark):
+        raise WatermarkOpen("Writes that began before the watermark are under way", headers={"Retry-After": "1"})
     run.state = "running"
     run.started_at = run.started_at or now()
     await _drop_rows(session, run)
     return (await session.scalars(queries.first_ids_of_ranges(wish.customers))).all()
-
-
-async def _check_watermark(session: AsyncSession, run: AnalyticsRun) -> None:
-    """See to it that nothing from before the watermark can still arrive. Errors: WatermarkOpen."""
-    at = now()
-    if at >= run.watermark + _LONGEST_WRITE:
-        return
-    is_open = at < run.watermark + _ARRIVAL or await session.scalar(queries.are_writes_open(run.watermark + _ARRIVAL))
-    if is_open:
-        raise WatermarkOpen("Writes that began before the watermark are under way", headers={"Retry-After": "1"})
 
 
 async def _drop_rows(session: AsyncSession, run: AnalyticsRun) -> None:

@@ -42,8 +42,8 @@ class Kept(NamedTuple):
 
 async def store_touchpoints(intake: Intake, wishes: Sequence[TouchpointCreate]) -> list[Outcome]:
     """Store a chunk of a batch; of touchpoints with the same source id the first one counts."""
-    at = now()
     connection = await driver(intake.session)
+    at = now()  # inside the transaction, as core.watermark wants it
     placed = await _placed(connection, wishes, at)
     new: dict[Key, Fact] = {}
     for each in placed:

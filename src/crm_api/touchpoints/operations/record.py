@@ -37,9 +37,9 @@ async def record_touchpoint(session: AsyncSession, who: Principal, wish: Touchpo
 
     The write itself finds out whether the customer is there and whether the source id was told before.
     """
-    at = now()
-    fact = fact_of(wish, at)
     connection = await driver(session)
+    at = now()  # inside the transaction, as core.watermark wants it
+    fact = fact_of(wish, at)
     name = named(wish)
     if isinstance(name, str):
         found = (await find_by_external_id(connection, [name])).get(name)

@@ -1,0 +1,47 @@
+"""When a time is final: nothing that was recorded up to it can still appear.
+
+Whoever stamps rows with `recorded_at` takes the time inside the transaction that stores them. So a transaction that
+begins later holds later times only, and when none is left that began earlier, an earlier time is final.
+"""
+
+from datetime import datetime, timedelta
+from typing import Final
+
+from sqlalchemy import DateTime, and_, bindparam, column, exists, func, or_, select, table
+
+from .clock import now
+from .db import LONGEST_WRITE_SECONDS
+from .read import Prepared, Reader
+
+_LONGEST_WRITE: Final = timedelta(seconds=LONGEST_WRITE_SECONDS)
+_CLOCKS_DIFFER: Final = timedelta(seconds=1)
+"""Clocks of the database and of the machines that stamp rows differ by less than this."""
+
+_activity = table(
+    "pg_stat_activity", column("pid"), column("datname"), column("backend_type"), column("xact_start"), column("query")
+)
+_others = and_(
+    _activity.c.datname == func.current_database(),
+    _activity.c.backend_type == "client backend",
+    _activity.c.pid != func.pg_backend_pid(),
+)
+# What other logins do may be hidden from this one; then only time can tell.
+_may_have_begun = or_(
+    _activity.c.xact_start < bindparam("before", type_=DateTime(timezone=True)),
+    _activity.c.query == "<insufficient privilege>",
+)
+_ARE_OPEN: Final = Prepared(select(exists().where(_others, _may_have_begun).label("are_open")))
+
+
+async def is_final(reader: Reader, until: datetime) -> bool:
+    """Say whether everything recorded up to a time can be read by now. Once final, a time stays final.
+
+    After the longest write it always is; before, when no transaction is left that began early enough to hold such rows.
+    """
+    at = now()
+    if at >= until + _LONGEST_WRITE:
+        return True
+    if at < until + _CLOCKS_DIFFER:
+        return False
+    row = await reader.row(_ARE_OPEN, before=until + _CLOCKS_DIFFER)
+    return row is not None and not row["are_open"]
