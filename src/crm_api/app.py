@@ -12,6 +12,7 @@ from .access import routes as access
 from .analytics import routes as runs
 from .analytics import score_routes as scores
 from .analytics import worker_routes as run_workers
+from .analytics.fields import FIELDS as SCORE_FIELDS
 from .analytics.operations import KINDS as ANALYTICS_KINDS
 from .audience import Catalog
 from .core.db import Database
@@ -29,9 +30,19 @@ from .jobs import routes as jobs
 from .jobs import worker_routes as workers
 from .jobs.hints import Hints
 from .jobs.kinds import JobKind
+from .offers import decision_routes as decisions
+from .offers import routes as offers
+from .offers.operations import Desk
 from .pages import routes as pages
+from .segments import member_routes as members
+from .segments import routes as segments
+from .segments.fields import FIELDS as SEGMENT_FIELDS
+from .segments.operations import segment_build
 from .settings import Settings, SettingsWrong, read_settings
+from .touchpoints import product_routes as products
 from .touchpoints import routes as touchpoints
+from .touchpoints.daily_facts import daily_facts
+from .touchpoints.fields import COUNTABLE
 
 ROUTERS = (
     access.router,
@@ -40,9 +51,14 @@ ROUTERS = (
     jobs.router,
     workers.router,
     touchpoints.router,
+    products.router,
     runs.router,
     run_workers.router,
     scores.router,
+    segments.router,
+    members.router,
+    offers.router,
+    decisions.router,
     health.router,
     pages.router,
 )
@@ -67,12 +83,16 @@ def create_app(settings: Settings, job_kinds: Sequence[JobKind] = JOB_KINDS) -> 
         redoc_url=None,
         openapi_url=None,
         redirect_slashes=False,
+        separate_input_output_schemas=False,  # a recursive tree would stand there twice
     )
     app.openapi_version = "3.2.0"
     app.state.settings = settings
     app.state.cursors = Cursors(settings.secret_key.get_secret_value())
-    app.state.job_kinds = {kind.name: kind for kind in job_kinds}
-    app.state.catalog = Catalog(profile_fields(settings.zone))
+    catalog = Catalog([*profile_fields(settings.zone), *SCORE_FIELDS, *SEGMENT_FIELDS], COUNTABLE)
+    kinds = (*job_kinds, daily_facts(settings.zone), segment_build(catalog))
+    app.state.job_kinds = {kind.name: kind for kind in kinds}
+    app.state.catalog = catalog
+    app.state.decision_desk = Desk(catalog, settings.zone)
     app.state.grounds = Grounds(settings, DeclaredFields())
     app.state.rate_limit = RateLimit(settings.read_rate, settings.write_rate)
     for router in ROUTERS:

@@ -6,6 +6,19 @@ from .core import idempotency, trail
 from .core.db import Base
 from .customers import models as customers
 from .jobs import models as jobs
+from .offers import models as offers
+from .segments import models as segments
 from .touchpoints import models as touchpoints
 
-__all__ = ["Base", "access", "analytics", "customers", "idempotency", "jobs", "touchpoints", "trail"]
+__all__ = [
+    "Base",
+    "access",
+    "analytics",
+    "customers",
+    "idempotency",
+    "jobs",
+    "offers",
+    "segments",
+    "touchpoints",
+    "trail",
+]

@@ -30,9 +30,7 @@ class Listing:
         )
         """Values of the sort columns of the last row of the page before."""
 
-    def answer(
-        self, rows: Sequence[dict[str, Any]], behind: Callable[[dict[str, Any]], Sequence[Any]], **members: Any
-    ) -> Response:
+    def answer(self, rows: Sequence[Any], behind: Callable[[Any], Sequence[Any]], **members: Any) -> Response:
         """Answer a page; `behind` tells the values of the sort columns of a row, `members` stand beside the data."""
         page = rows[: self.limit - 1]
         if len(rows) < self.limit:

@@ -1,0 +1,1 @@
+"""Offers, and the decision which of them a customer gets, with reasons."""

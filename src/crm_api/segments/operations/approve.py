@@ -1,0 +1,74 @@
+"""Letting an audience through that is to be saved: it fits the field catalog, and the segments in it exist."""
+
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ARRAY, Uuid, any_, literal, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from ...audience import Audience, AudienceRefused, Catalog, Finding, checked, read_tree, write_tree
+from ...audience.problems import audience_at
+from ...core.problems import finding
+from ..models import Segment, SegmentVersion
+from ..problems import SegmentCycle
+from ..rules import cycle, references
+
+
+async def approve(session: AsyncSession, tree: Audience, catalog: Catalog, pointer: str) -> Any:
+    """Answer the JSON to be stored of an audience that stands at a place of the body: `approve(…, "/definition")`.
+
+    Errors: InvalidAudience.
+    """
+    with audience_at(pointer):
+        checked(tree, catalog)
+        await _check_references(session, tree)
+    return write_tree(tree)
+
+
+async def _check_references(session: AsyncSession, tree: Audience) -> None:
+    wanted = list(references(tree))
+    if not wanted:
+        return
+    there = set(await session.scalars(select(Segment.id).where(_is_among(Segment.id, {each for _, each in wanted}))))
+    if missing := [(place, segment) for place, segment in wanted if segment not in there]:
+        raise AudienceRefused(
+            [Finding(place, "unknown-segment", f"No segment has the id {segment}") for place, segment in missing[:20]]
+        )
+
+
+async def check_cycle(session: AsyncSession, segment: Segment, definition: Audience, pointer: str) -> None:
+    """Refuse a definition from which references lead back to the segment. Errors: SegmentCycle, naming the way."""
+    referred = {segment.id: frozenset(other for _, other in references(definition))}
+    waiting = set(referred[segment.id])
+    while waiting := waiting - set(referred):
+        found = await _references_of(session, waiting)
+        referred |= found
+        waiting = {other for others in found.values() for other in others}
+    way = cycle(segment.id, referred)
+    if way is not None:
+        names = await _names(session, way)
+        told = " → ".join(names)
+        place = next(place for place, other in references(definition) if other == way[1])
+        raise SegmentCycle(
+            f"The way leads back: {told}", errors=[finding(pointer + place, "segment-cycle", told)], cycle=names
+        )
+
+
+async def _references_of(session: AsyncSession, segments: set[UUID]) -> dict[UUID, frozenset[UUID]]:
+    """Answer what the present definitions of segments refer to."""
+    rows = await session.execute(
+        select(Segment.id, SegmentVersion.definition)
+        .join(SegmentVersion, SegmentVersion.segment_id == Segment.id)
+        .where(_is_among(Segment.id, segments), SegmentVersion.number == Segment.definition_version)
+    )
+    return {id_: frozenset(other for _, other in references(read_tree(tree))) for id_, tree in rows}
+
+
+async def _names(session: AsyncSession, way: list[UUID]) -> list[str]:
+    rows = await session.execute(select(Segment.id, Segment.name).where(_is_among(Segment.id, set(way))))
+    names = {row.id: row.name for row in rows}
+    return [names[id_] for id_ in way]
+
+
+def _is_among(column: Any, ids: set[UUID]) -> Any:
+    return column == any_(literal(sorted(ids), ARRAY(Uuid)))

@@ -1,0 +1,49 @@
+"""What is true of definitions, without a database."""
+
+from collections.abc import Iterator, Mapping
+from uuid import UUID
+
+from ..audience import AllOf, AnyOf, Audience, InSegment, Not
+
+Reference = tuple[str, UUID]
+"""Where in a tree a segment is referred to (RFC 6901 pointer), and which."""
+
+
+def references(tree: Audience, pointer: str = "") -> Iterator[Reference]:
+    """Answer the segments that a tree refers to, in the order of reading."""
+    match tree:
+        case InSegment(segment=segment):
+            yield f"{pointer}/segment", segment
+        case Not(not_=inner):
+            yield from references(inner, f"{pointer}/not")
+        case AllOf(all=branches):
+            for position, branch in enumerate(branches):
+                yield from references(branch, f"{pointer}/all/{position}")
+        case AnyOf(any=branches):
+            for position, branch in enumerate(branches):
+                yield from references(branch, f"{pointer}/any/{position}")
+        case _:
+            pass  # what a touchpoint is asked knows no segments
+
+
+def cycle(start: UUID, referred: Mapping[UUID, frozenset[UUID]]) -> list[UUID] | None:
+    """Answer the shortest way from a segment over its references back to itself, both ends included, if any."""
+    came_from: dict[UUID, UUID] = {}
+    waiting = [start]
+    for segment in waiting:
+        for other in sorted(referred.get(segment, ())):
+            if other == start:
+                return _way_back(segment, start, came_from)
+            if other not in came_from:
+                came_from[other] = segment
+                waiting.append(other)
+    return None
+
+
+def _way_back(last: UUID, start: UUID, came_from: Mapping[UUID, UUID]) -> list[UUID]:
+    way = [start, last] if last != start else [start]
+    while way[-1] != start:
+        way.append(came_from[way[-1]])
+    if len(way) == 1:
+        way.append(start)
+    return way[::-1]
