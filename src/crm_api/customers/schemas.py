@@ -7,7 +7,7 @@ from uuid import UUID
 
 from pydantic import MISSING, AfterValidator, ConfigDict, Field, StringConstraints
 
-from ..audience import Tree
+from ..audience.tree import Tree
 from ..core.schemas import CountedListParams, Day, Input, Instant, NextCursor, Output, Version
 from .places import LANGUAGE_PATTERN, country, language, time_zone
 
