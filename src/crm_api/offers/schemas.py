@@ -215,6 +215,21 @@ class OfferProductPage(Output):
     model_config = ConfigDict(json_schema_extra={"examples": [{"data": [{"sku": "1004906"}], "next_cursor": None}]})
 
 
+class ProductsSummary(Output):
+    """What replacing the products did."""
+
+    received: Annotated[int, Field(ge=0, description="Lines that came")]
+    added: Annotated[int, Field(ge=0)]
+    removed: Annotated[int, Field(ge=0)]
+    product_count: Annotated[int, Field(ge=0, description="Products the offer covers now")]
+
+
+class ProductsReplaced(Output):
+    """The one line of the answer."""
+
+    summary: ProductsSummary
+
+
 PRODUCT_LINES: dict[str, Any] = {
     "requestBody": {
         "required": True,
@@ -227,24 +242,16 @@ PRODUCT_LINES: dict[str, Any] = {
     }
 }
 """The body that replaces products, for `openapi_extra=`."""
+_SUMMARY = {
+    "type": "object",
+    "required": ["summary"],
+    "properties": {"summary": ProductsSummary.model_json_schema()},
+}
 PRODUCTS_ANSWER: dict[str, Any] = {
     "description": "One line: lines received, products added and removed, and how many the offer covers now",
     "content": {
         "application/x-ndjson": {
-            "itemSchema": {
-                "type": "object",
-                "required": ["summary"],
-                "properties": {
-                    "summary": {
-                        "type": "object",
-                        "required": ["received", "added", "removed", "product_count"],
-                        "properties": {
-                            name: {"type": "integer", "minimum": 0}
-                            for name in ("received", "added", "removed", "product_count")
-                        },
-                    }
-                },
-            },
+            "itemSchema": _SUMMARY,
             "example": '{"summary":{"received":3,"added":1,"removed":0,"product_count":2}}\n',
         }
     },
