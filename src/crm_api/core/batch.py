@@ -23,6 +23,7 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
+from copy import copy
 from dataclasses import dataclass
 from typing import Annotated, Any, Final, Generic, Literal, NamedTuple
 from uuid import UUID
@@ -116,6 +117,12 @@ class Batch(Generic[Row]):
         self.name, self.model, self.results, self.csv = name, model, tuple(results), csv
         self.store = store
         self.reader = LineReader(model)
+
+    def reading_csv(self, form: CsvForm) -> "Batch[Row]":
+        """Answer the same batch with another reading of CSV, where columns are only known when it arrives."""
+        other = copy(self)
+        other.csv = form
+        return other
 
     def documentation(self, *told: type[Problem]) -> dict[str, Any]:
         """Answer the keyword arguments that describe the operation in OpenAPI; `told` are problems of whole batches."""

@@ -1,6 +1,6 @@
 """Values of custom fields: of their declared type, and in the form audiences compare."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from difflib import get_close_matches
@@ -33,7 +33,7 @@ def judged(key: str, value: Any, declared: Mapping[str, Declaration]) -> Any:
     """Let a value of a custom field through. Errors: WrongValue."""
     field = declared.get(key)
     if field is None:
-        raise WrongValue("unknown-field", f"no custom field is called {key}{_hint(key, declared)}")
+        raise WrongValue("unknown-field", f"no custom field is called {key}{nearest_hint(key, declared)}")
     fits = {
         "text": isinstance(value, str),
         "integer": isinstance(value, int) and not isinstance(value, bool),
@@ -58,13 +58,14 @@ def compared(values: Mapping[str, Any], declared: Mapping[str, Declaration]) -> 
 def _expected(field: Declaration, value: Any) -> str:
     if field.type == "choice":
         choices = field.choices or ()
-        near = _hint(value, choices) if isinstance(value, str) else ""
+        near = nearest_hint(value, choices) if isinstance(value, str) else ""
         return f"{field.key} is one of {', '.join(choices[:20])}{near}"
     told = {"text": "text", "integer": "a whole number", "number": "a number", "boolean": "true or false"}
     return f"{field.key} is {told.get(field.type, 'a date as YYYY-MM-DD')}"
 
 
-def _hint(name: str, names: Mapping[str, Any] | tuple[str, ...]) -> str:
+def nearest_hint(name: str, names: Iterable[str]) -> str:
+    """Suggest the name most like one that is not known."""
     near = get_close_matches(name, list(names), n=1)
     return f"; did you mean {near[0]}?" if near else ""
 

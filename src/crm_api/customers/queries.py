@@ -11,6 +11,7 @@ from sqlalchemy import (
     Select,
     Text,
     Uuid,
+    any_,
     bindparam,
     cast,
     func,
@@ -96,6 +97,9 @@ def document(row: Any) -> dict[str, Any]:
 
 
 BY_ID: Final = Prepared(documents().where(Customer.customer_id == bindparam("customer_id", type_=Uuid())))
+BY_IDS: Final = Prepared(
+    documents().where(Customer.customer_id == any_(bindparam("customer_ids", type_=ARRAY(Uuid()))))
+)
 ID_OF_EXTERNAL_KEY: Final = Prepared(select(ExternalIdKey.customer_id).where(ExternalIdKey.key == bindparam("key")))
 ID_OF_CONTACT_KEY: Final = Prepared(select(ContactPointKey.customer_id).where(ContactPointKey.key == bindparam("key")))
 DECLARATIONS: Final = Prepared(select(*CustomFieldDeclaration.__table__.columns).order_by(CustomFieldDeclaration.key))

@@ -10,16 +10,18 @@ from starlette.responses import Response
 from ..access import Principal, authorize, authorize_once
 from ..audience import Moment
 from ..audience.problems import InvalidAudience
+from ..core.batch import Batch, BatchParams
 from ..core.clock import now
 from ..core.db import Reads, Session
 from ..core.etags import IfMatch, IfNoneMatch, etag, is_known
 from ..core.listing import Listing
-from ..core.problems import NotAcceptable, VersionMismatch, problems
+from ..core.problems import InvalidRequest, NotAcceptable, VersionMismatch, problems
 from ..core.read import answer
 from ..core.route import Route
 from ..core.streams import stream, wants
 from . import listing, operations, queries, rules, searching
 from .catalog import FieldCatalog
+from .csv_form import csv_form
 from .operations import Grounds
 from .problems import ContactPointTaken, CustomerNotFound, ExternalIdTaken
 from .schemas import (
@@ -39,6 +41,14 @@ from .schemas import (
 router = APIRouter(prefix="/v1/customers", tags=["Customers"], route_class=Route)
 CanRead = Annotated[Principal, Security(authorize, scopes=["customers:read"])]
 CanWrite = Annotated[Principal, Security(authorize_once, scopes=["customers:write"])]
+CanLoad = Annotated[Principal, Security(authorize, scopes=["customers:write"])]
+BATCH = Batch(
+    "customers",
+    CustomerUpsert,
+    operations.store_customers,
+    results=("created", "updated", "repeated"),
+    csv=csv_form({}),
+)
 
 
 _EXPORTS: dict[int | str, dict[str, Any]] = {
@@ -117,6 +127,24 @@ async def search_customers(
     state = request.app.state
     moment = Moment(now(), state.settings.zone)
     return answer(await searching.search(wish, reads, catalog, moment, state.cursors))
+
+
+@router.post("/batch", summary="Load customers", **BATCH.documentation(InvalidRequest))
+async def load_customers(
+    request: Request, params: Annotated[BatchParams, Query()], reads: Reads, who: CanLoad
+) -> Response:
+    """Register or change any number of customers, one a line, as JSON or CSV. A line means the customer who has one of
+    its external ids, and is merged into that customer as the upsert does; a line without external ids, or with unknown
+    ones, registers a customer. Lines that change nothing are `repeated`; lines with problems do not hinder the others.
+
+    CSV has a header with any of the columns `system`, `external_id`, `kind`, `display_name`, `given_name`,
+    `family_name`, `organization_name`, `birth_date`, `language`, `time_zone`, `email`, `phone`, `street`,
+    `postal_code`, `city`, `region`, `country`, `tags` (with semicolons) and `custom.<key>`; empty cells say nothing.
+
+    Scope: customers:write.
+    """
+    declared = {each.key: each for each in queries.read_declarations(await reads.rows(queries.DECLARATIONS))}
+    return await BATCH.reading_csv(csv_form(declared)).answer(request, params, who.client_id)
 
 
 @router.get(

@@ -3,6 +3,7 @@
 from .change import archive, change, restore
 from .declare import change_field, declare
 from .ground import DeclaredFields, Grounds
+from .load import store_customers
 from .register import register
 from .upsert import Upserted, upsert
 
@@ -16,5 +17,6 @@ __all__ = [
     "declare",
     "register",
     "restore",
+    "store_customers",
     "upsert",
 ]

@@ -48,8 +48,7 @@ async def change(
             break
         after = next_version(after)
         await keys.claim_new(connection, before, after, wish, grounds.settings.phone_region)
-        if await store.put_customers(connection, [after], grounds.fields.known):
-            await store.replace_parts(connection, before, after)
+        if await store.write(connection, [store.Change(before, after)], grounds.fields.known):
             await keys.release_old(connection, before, after)
             tell_changed(session, who, "customer.changed", after, names)
             return after, names
@@ -90,7 +89,7 @@ async def _set_archived(
     after = next_version(before)
     after["archived_at"] = after["updated_at"] if is_archived else None
     declared = await grounds.fields.covering(session, before["custom_fields"])
-    await store.put_customers(connection, [after], declared)
+    await store.write(connection, [store.Change(before, after)], declared)
     tell_changed(session, who, "customer.archived" if is_archived else "customer.restored", after, ["archived_at"])
     return after
 

@@ -20,8 +20,7 @@ async def register(session: AsyncSession, who: Principal, wish: CustomerFields, 
     document = newborn(await grounds.merged(session, nobody(), wish))
     connection = await driver(session)
     await keys.claim_new(connection, nobody(), document, wish, grounds.settings.phone_region)
-    await store.put_customers(connection, [document], grounds.fields.known)
-    await store.put_parts(connection, [document])
+    await store.write(connection, [store.Change(None, document)], grounds.fields.known)
     tell_registered(session, who, document["id"])
     return document
 

@@ -63,7 +63,6 @@ async def _register(
     if taken := await keys.EXTERNAL_IDS.claim(connection, {key: document["id"]}):
         return taken[key]
     await keys.claim_new(connection, start, document, wish, grounds.settings.phone_region)
-    await store.put_customers(connection, [document], grounds.fields.known)
-    await store.put_parts(connection, [document])
+    await store.write(connection, [store.Change(None, document)], grounds.fields.known)
     tell_registered(session, who, document["id"])
     return Upserted(document, "created", changed(nobody(), document))
