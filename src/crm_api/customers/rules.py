@@ -87,7 +87,9 @@ def merged(current: Document, wish: CustomerFields, ground: Ground, *, adding: b
         new["tags"] = distinct_tags([*(current["tags"] if adding else ()), *listed(wish.tags)])
     if wish.custom_fields is not MISSING:
         new["custom_fields"] = _custom_fields(current["custom_fields"], wish.custom_fields, judgment)
-    _judge_whole(current, new, judgment)
+    if not wish.display_name or wish.display_name is MISSING:
+        _follow_names(current, new)
+    _judge_whole(new, judgment)
     if judgment.findings:
         raise InvalidRequest(judgment.findings[0]["detail"], errors=judgment.findings)
     return new
@@ -203,8 +205,14 @@ def _custom_fields(current: Document, given: Mapping[str, Any] | None, judgment:
     return dict(sorted(merged_fields.items(), key=lambda item: (len(item[0]), item[0])))  # as jsonb keeps them
 
 
-def _judge_whole(current: Document, new: Document, judgment: _Judgment) -> None:
-    """Judge what takes more than one field, and let a display name that nobody chose follow the names."""
+def _follow_names(current: Document, new: Document) -> None:
+    """Let a display name that nobody chose, or that is to be cleared, follow the names."""
+    if new["display_name"] is None or new["display_name"] == derived_name(current):
+        new["display_name"] = derived_name(new)
+
+
+def _judge_whole(new: Document, judgment: _Judgment) -> None:
+    """Judge what takes more than one field."""
     if new["kind"] == "organization":
         for name in _OF_PERSONS:
             if new[name] is not None:
@@ -213,9 +221,6 @@ def _judge_whole(current: Document, new: Document, judgment: _Judgment) -> None:
         judgment.refuse("/birth_date", "in-the-future", "nobody is born in the future")
     if len(new["tags"]) > MOST["tags"]:
         judgment.refuse("/tags", "too-many", f"at most {MOST['tags']} tags")
-    unchosen = new["display_name"] == current["display_name"] == derived_name(current)
-    if new["display_name"] is None or unchosen:
-        new["display_name"] = derived_name(new)
     if new["display_name"] is None and not judgment.findings:
         detail = "something must name the customer: a name, a contact point or an external id"
         judgment.refuse("/display_name", "missing", detail)
