@@ -2,8 +2,9 @@
 
 from typing import Final
 
+from . import analytics
 from .work import Handler
 
-HANDS: Final[dict[str, Handler]] = {}
-SCOPES: Final = ("jobs:work",)
+HANDS: Final[dict[str, Handler]] = {"analytics-run": analytics.compute_run}
+SCOPES: Final = ("jobs:work", "customers:read", "touchpoints:read", "scores:write")
 """What the worker asks its token for: the least that all of its work needs."""

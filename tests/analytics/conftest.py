@@ -1,18 +1,25 @@
 """Runs as a worker goes through them, one call at a time."""
 
 import hashlib
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 import pytest
+from fastapi import FastAPI
+from httpx import ASGITransport
 
 from crm_api.analytics.models import AnalyticsRun
+from crm_api.client import ApiClient
 from crm_api.core.clock import now
 from crm_api.core.db import Database
+from workers import analytics
+from workers.hands import SCOPES
+from workers.work import Handler
 
 from ..calling import Api, ExpectedProblem
+from .working import AS_OF, Compute, work
 
 HEADER = (
     "customer_id,recency_score,frequency_score,monetary_score,recency_days,order_count,amount,currency,"
@@ -138,3 +145,26 @@ async def customers(api: Api) -> list[str]:
         wish = {"kind": "organization", "organization_name": f"Shop {number}"}
         ids.append((await api.post("/v1/customers", wish, expect=201))["id"])
     return sorted(ids)
+
+
+@pytest.fixture
+async def hands(app: FastAPI, credentials: tuple[str, str], api: Api) -> AsyncIterator[ApiClient]:
+    """The worker's session with the service."""
+    transport = ASGITransport(app)
+    scope = " ".join(SCOPES)
+    async with ApiClient("http://crm.test", *credentials, transport=transport, scope=scope) as client:
+        yield client
+
+
+@pytest.fixture
+def compute(api: Api, hands: ApiClient) -> Compute:
+    """Start a run, have it done by a worker, and read it."""
+
+    async def compute(handler: Handler = analytics.compute_run, **parameters: Any) -> dict[str, Any]:
+        wish = {"model": "rfm", "parameters": {"as_of": AS_OF, "currency": "USD", **parameters}}
+        run = await api.post("/v1/analytics/runs", wish, expect=202)
+        await work(hands, run, handler)
+        found: dict[str, Any] = await api.get(f"/v1/analytics/runs/{run['id']}")
+        return found
+
+    return compute

@@ -1,6 +1,6 @@
 """Typed calls about runs and scores: for those who want one, and for the workers that compute it."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -55,7 +55,15 @@ async def begin_run(api: ApiClient, run_id: UUID | str, lease_id: UUID, *, custo
 
 def stream_population(api: ApiClient, run_id: UUID | str, customers: CustomerRange) -> AsyncIterator[bytes]:
     """Download the ids of the customers in a range whom a run is about, as CSV."""
-    return api.stream_out(f"/v1/analytics/runs/{run_id}/population", range_params(customers), CSV)
+    return api.stream_out(f"/v1/analytics/runs/{run_id}/population", _bounds(customers), CSV)
+
+
+def stream_facts(
+    api: ApiClient, run: RunRead, customers: CustomerRange, *, fields: Sequence[str], kinds: Sequence[str]
+) -> AsyncIterator[bytes]:
+    """Download the touchpoints of a range that a run is to read, as CSV: those recorded up to its watermark."""
+    wanted = {"fields": ",".join(fields), "kind": list(kinds), "recorded_until": run.watermark.isoformat()}
+    return api.stream_out("/v1/touchpoints", {**wanted, **_bounds(customers)}, CSV)
 
 
 async def send_rows(api: ApiClient, run_id: UUID | str, lease_id: UUID, part: int, rows: bytes) -> PartStored:
@@ -73,7 +81,6 @@ async def publish_run(api: ApiClient, run_id: UUID | str, lease_id: UUID, report
     return RunRead.model_validate(await api.post(path, body, idempotency_key=str(lease_id)))
 
 
-def range_params(customers: CustomerRange) -> dict[str, str | None]:
-    """Write a range as the query of a stream."""
+def _bounds(customers: CustomerRange) -> dict[str, str | None]:
     bounds = {"customer_from": customers.first, "customer_before": customers.before}
     return {name: None if bound is None else str(bound) for name, bound in bounds.items()}

@@ -1,0 +1,118 @@
+"""Real processes: whoever dies during a run, the old one stays current until the new one is whole."""
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator
+from typing import Any
+
+import orjson
+import pytest
+
+from crm_api.analytics.schemas import RunRead
+from crm_api.client import ApiClient, analytics, jobs
+from crm_api.jobs.schemas import JobRead
+
+from ..live import Service
+from .working import AS_OF, purchases
+
+pytestmark = pytest.mark.xdist_group("live")
+CUSTOMERS = 300
+PARAMETERS = {"as_of": AS_OF, "currency": "USD"}
+
+
+@pytest.fixture(scope="module")
+async def service(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Service]:
+    """One service with some trade and a published run for all tests of this file; each leaves it whole."""
+    folder = tmp_path_factory.mktemp("service")
+    async with Service(folder, worker="tests.analytics.live_worker") as started:
+        async with started.client() as api:
+            await _trade(api)
+            await _ended(api, await analytics.start_run(api, "rfm", PARAMETERS))
+        yield started
+
+
+async def _trade(api: ApiClient) -> None:
+    """Register customers and record their purchases."""
+    shops = [{"kind": "organization", "organization_name": f"Shop {number}"} for number in range(CUSTOMERS)]
+    ids = sorted([line["id"] async for line in _load(api, "customers", shops) if "id" in line])
+    told = [
+        {"customer_id": ids[number], "kind": kind, "occurred_at": at, "amount": {"amount": amount, "currency": "USD"}}
+        for number, kind, at, amount in purchases(CUSTOMERS)
+    ]
+    *_, last = [line async for line in _load(api, "touchpoints", told)]
+    assert last["summary"]["created"] == len(told)
+
+
+def _load(api: ApiClient, what: str, lines: list[dict[str, Any]]) -> AsyncIterator[dict[str, Any]]:
+    async def chunks() -> AsyncIterator[bytes]:
+        yield b"".join(orjson.dumps(line) + b"\n" for line in lines)
+
+    return api.stream_batch(f"/v1/{what}/batch", chunks, params={"results": "all"})
+
+
+async def _ended(api: ApiClient, run: RunRead) -> tuple[RunRead, JobRead]:
+    job = await jobs.wait_for_job(api, run.job_id, seconds=60, pause_seconds=0.1)
+    return await analytics.get_run(api, run.id), job
+
+
+async def _past(api: ApiClient, run: RunRead, progress: float) -> None:
+    """Wait until a run has come that far."""
+    while ((await jobs.get_job(api, run.job_id)).progress or 0) < progress:
+        await asyncio.sleep(0.02)
+
+
+async def _current(api: ApiClient) -> RunRead:
+    """The run that scores are read from."""
+    return await analytics.get_run(api, (await analytics.list_rfm_scores(api, limit=1)).run.id)
+
+
+async def test_a_run_is_done_by_a_worker_and_its_stream_has_its_hash(service: Service) -> None:
+    async with service.client() as api:
+        run = await _current(api)
+        assert (run.state, run.is_current, run.row_count) == ("published", True, CUSTOMERS), run
+        job = await jobs.get_job(api, run.job_id)
+        assert job.result is not None
+        assert job.result["output_hash"] == run.output_hash
+        text = b"".join([piece async for piece in analytics.stream_rfm_scores(api, run_id=str(run.id))])
+        cut = b"".join(line.split(b",", 2)[2] + b"\n" for line in text.splitlines())
+        assert hashlib.sha256(cut).hexdigest() == run.output_hash
+
+
+@pytest.mark.parametrize("progress", [0.2, 0.81])
+async def test_a_killed_worker_leaves_the_old_run_current_and_another_finishes(
+    service: Service, progress: float
+) -> None:
+    async with service.client() as api:
+        before = await _current(api)
+        run = await analytics.start_run(api, "rfm", PARAMETERS)
+        await _past(api, run, progress)
+        service.kill_worker()
+        assert (await analytics.get_run(api, run.id)).state == "running"
+        assert await _current(api) == before
+        await service.start_worker()
+        run, job = await _ended(api, run)
+        assert (run.state, run.is_current, run.output_hash) == ("published", True, before.output_hash), run
+        assert [attempt.outcome for attempt in job.attempts] == ["lease-expired", "succeeded"]
+
+
+async def test_a_killed_api_interrupts_a_run_and_does_not_end_it(service: Service) -> None:
+    async with service.client() as api:
+        before = await _current(api)
+        run = await analytics.start_run(api, "rfm", PARAMETERS)
+        await _past(api, run, 0.3)
+        service.kill_api()
+        await service.start_api()
+        assert await _current(api) == before
+        run, _ = await _ended(api, run)
+        assert (run.state, run.output_hash) == ("published", before.output_hash), run
+
+
+async def test_a_run_is_cancelled_while_it_reads(service: Service) -> None:
+    async with service.client() as api:
+        before = await _current(api)
+        run = await analytics.start_run(api, "rfm", PARAMETERS)
+        await _past(api, run, 0.2)
+        await jobs.cancel_job(api, run.job_id)
+        run, job = await _ended(api, run)
+        assert (run.state, job.state) == ("cancelled", "cancelled")
+        assert await _current(api) == before

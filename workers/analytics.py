@@ -1,0 +1,170 @@
+"""The hands of analytics: facts out through the API, scores computed here, rows back through the API, then published.
+
+Nothing of a run is kept outside of it: a worker that takes a run over begins anew, and the API drops what was there.
+"""
+
+import asyncio
+import hashlib
+import resource
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import contextmanager
+from typing import Any, Final
+
+from crm_api.analytics import rfm, rfm_wire
+from crm_api.analytics.schemas import CustomerRange, RunRead, RunWork
+from crm_api.client import ApiClient, ApiInterrupted, ApiProblem, analytics
+from crm_api.jobs.schemas import ClaimedJob
+
+from .models import Block, Model, Outcome
+from .rfm import RfmModel
+from .work import CannotBeDone, Report
+
+MODELS: Final[dict[str, Callable[[Mapping[str, Any]], Model]]] = {rfm.MODEL: RfmModel}
+"""How each model is made of a run's parameters."""
+CUSTOMERS_IN_A_RANGE: Final = 50_000
+ROWS_IN_A_PART: Final = 50_000
+_BLOCK_BYTES: Final = 8 * 1024 * 1024
+_TRIES: Final = 3
+_SETTLE_SECONDS: Final = 1.0
+_READ, _COMPUTED, _WRITTEN = 0.8, 0.85, 0.98
+"""How far the work has come when everything was read, computed, written."""
+_FINAL: Final = frozenset({"run-not-open", "run-superseded"})
+
+
+async def compute_run(
+    api: ApiClient, job: ClaimedJob, report: Report, *, customers: int = CUSTOMERS_IN_A_RANGE
+) -> dict[str, Any]:
+    """Compute the run a job is for, in ranges of so many customers. Errors: CannotBeDone, ApiFailure."""
+    try:
+        return await _Computation(api, job, report).run(customers)
+    except ApiProblem as problem:
+        if problem.code in _FINAL:
+            raise CannotBeDone(problem.detail) from None
+        raise
+
+
+class _Computation:
+    """One attempt at one run."""
+
+    def __init__(self, api: ApiClient, job: ClaimedJob, report: Report) -> None:
+        self._api, self._job, self._report = api, job, report
+        self._run_id: str = job.arguments["run_id"]
+        self._seconds: dict[str, float] = {}
+        self._counts: dict[str, int] = {}
+
+    async def run(self, customers: int) -> dict[str, Any]:
+        """Do all of it, or only say what came out when an attempt before this one was killed after publishing."""
+        work = await self._begin(customers)
+        run = work.run
+        if run.state == "running":
+            model = MODELS[run.model](run.parameters)
+            with self._timed("feed_seconds"):
+                await self._read(model, work)
+            with self._timed("compute_seconds"):
+                outcome = await asyncio.to_thread(model.finish)
+            self._counts |= outcome.counts
+            await self._report(_COMPUTED, self._counts)
+            with self._timed("write_seconds"):
+                output_hash = await self._write(outcome)
+            run = await self._publish(model, outcome, output_hash)
+        return {"run_id": self._run_id, "state": run.state, "row_count": run.row_count, "output_hash": run.output_hash}
+
+    async def _begin(self, customers: int) -> RunWork:
+        """Begin as soon as everything from before the watermark has arrived."""
+        while True:
+            try:
+                return await analytics.begin_run(self._api, self._run_id, self._job.lease_id, customers=customers)
+            except ApiProblem as problem:
+                if problem.code != "watermark-open":
+                    raise
+            await self._report(0)
+            await asyncio.sleep(_SETTLE_SECONDS)
+
+    async def _read(self, model: Model, work: RunWork) -> None:
+        for number, customers in enumerate(work.ranges, 1):
+            condensed, count = await self._read_range(model, work.run, customers)
+            await asyncio.to_thread(model.keep, condensed)
+            self._counts["facts_read"] = self._counts.get("facts_read", 0) + count
+            await self._report(_READ * number / len(work.ranges), self._counts)
+
+    async def _read_range(self, model: Model, run: RunRead, customers: CustomerRange) -> tuple[list[Any], int]:
+        """Read one range, from its start again when the stream breaks off."""
+        for tries_left in reversed(range(_TRIES)):
+            try:
+                ids = b"".join([piece async for piece in analytics.stream_population(self._api, run.id, customers)])
+                population = rfm_wire.read_ids(ids)
+                condensed, count = [], 0
+                feed = analytics.stream_facts(self._api, run, customers, fields=model.fields, kinds=model.kinds)
+                async for columns, lines in _blocks(feed):
+                    count += lines.count(b"\n")
+                    condensed.append(await asyncio.to_thread(model.condense, Block(lines, columns, population)))
+                return condensed, count
+            except ApiInterrupted:
+                if not tries_left:
+                    raise
+        raise AssertionError("the last try either returns or raises")
+
+    async def _write(self, outcome: Outcome) -> str:
+        """Send all rows; answers their hash, which is taken of one header and all lines."""
+        digest, sent = hashlib.sha256(), 0
+        for part, (header, lines) in enumerate(rfm_wire.parts(outcome.rows, ROWS_IN_A_PART)):
+            digest.update(lines if part else header + lines)
+            stored = await analytics.send_rows(self._api, self._run_id, self._job.lease_id, part, header + lines)
+            sent += stored.row_count
+            share = sent / outcome.rows.height
+            await self._report(_COMPUTED + share * (_WRITTEN - _COMPUTED), {"rows_written": sent})
+        if not outcome.rows.height:
+            digest.update(outcome.rows.write_csv().encode())
+        return digest.hexdigest()
+
+    async def _publish(self, model: Model, outcome: Outcome, output_hash: str) -> RunRead:
+        told = {
+            "row_count": outcome.rows.height,
+            "output_hash": output_hash,
+            "input_hash": outcome.input_hash,
+            "code_version": model.code_version,
+            "timing": self._seconds,
+            "peak_memory_bytes": _peak_memory_bytes(),
+            "quality": self._counts,
+        }
+        return await analytics.publish_run(self._api, self._run_id, self._job.lease_id, told)
+
+    @contextmanager
+    def _timed(self, name: str) -> Any:
+        began = time.monotonic()
+        yield
+        self._seconds[name] = round(time.monotonic() - began, 3)
+
+
+async def _blocks(feed: AsyncIterator[bytes]) -> AsyncIterator[tuple[list[str], bytes]]:
+    """Gather a stream of CSV into blocks of whole lines, each with the columns that the stream's header names."""
+    gathered, size = [], 0
+    columns: list[str] = []
+    async for piece in feed:
+        gathered.append(piece)
+        size += len(piece)
+        if size < _BLOCK_BYTES:
+            continue
+        whole, end, rest = b"".join(gathered).rpartition(b"\n")
+        columns, lines = _without_header(columns, whole + end)
+        if lines:
+            yield columns, lines
+        gathered, size = [rest], len(rest)
+    columns, lines = _without_header(columns, b"".join(gathered))
+    if lines:
+        yield columns, lines
+
+
+def _without_header(columns: list[str], text: bytes) -> tuple[list[str], bytes]:
+    if columns or not text:
+        return columns, text
+    header, _, lines = text.partition(b"\n")
+    return header.decode().split(","), lines
+
+
+def _peak_memory_bytes() -> int:
+    """Most memory this process ever held; the system counts in KiB, but for macOS, which counts bytes."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

@@ -1,0 +1,54 @@
+"""What a model is to the hands of analytics: something that reduces facts, and in the end has rows."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import polars as pl
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Some lines of the feed, as CSV without its header, and the ids of those whom the run is about."""
+
+    lines: bytes
+    columns: Sequence[str]
+    population: pl.DataFrame
+
+    def facts(self, read: Callable[[bytes, Sequence[str]], pl.DataFrame]) -> pl.DataFrame:
+        """Parse the lines and leave out whom the run is not about."""
+        return read(self.lines, self.columns).join(self.population, on="customer_id", how="semi")
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What was computed: rows as the API takes them, by customer_id, and what is told about them."""
+
+    rows: pl.DataFrame
+    input_hash: str
+    counts: dict[str, int]
+
+
+class Model(Protocol):
+    """One model in one run. All calls may block for a while; none is made beside another."""
+
+    @property
+    def fields(self) -> Sequence[str]:
+        """Fields of the touchpoints that it reads."""
+
+    @property
+    def kinds(self) -> Sequence[str]:
+        """Kinds of the touchpoints that it reads."""
+
+    @property
+    def code_version(self) -> str:
+        """Version of the program and of the method."""
+
+    def condense(self, block: Block) -> Any:
+        """Reduce a block of the feed to what `keep` takes. Errors: CannotBeDone."""
+
+    def keep(self, condensed: Sequence[Any]) -> None:
+        """Take in all blocks of one range; its customers are in no other range."""
+
+    def finish(self) -> Outcome:
+        """Compute the rows, once every range was taken in."""
