@@ -24,6 +24,8 @@ WITHOUT_TOKEN = {
     "check_readiness",
 }
 """Operations that anybody may call."""
+UPSERTS = {"upsert_customer", "upsert_product", "put_offer"}
+"""Operations whose path names what they make when it is not there."""
 Operation = tuple[str, str, dict[str, Any]]
 
 
@@ -91,22 +93,27 @@ def test_every_operation_has_problems_of_the_one_schema(document: dict[str, Any]
         for status, answer in found.items():
             assert list(answer["content"]) == ["application/problem+json"], (where, status)
             assert answer["content"]["application/problem+json"]["schema"]["$ref"].endswith("/ProblemDocument"), where
-        if "{" in path:
+        if "{" in path and operation["operationId"] not in UPSERTS:
             assert "404" in found, f"{where} has an id in its path and no 404"
 
 
 def test_every_body_has_an_example(document: dict[str, Any]) -> None:
-    for path, method, operation in operations(document):
-        for kind, media in operation.get("requestBody", {}).get("content", {}).items():
-            assert _has_example(document, media), f"{method.upper()} {path} {kind}"
+    assert [
+        f"{method.upper()} {path} {kind}"
+        for path, method, operation in operations(document)
+        for kind, media in operation.get("requestBody", {}).get("content", {}).items()
+        if not _has_example(document, media)
+    ] == []
 
 
 def test_every_answer_has_an_example(document: dict[str, Any]) -> None:
-    for path, method, operation in operations(document):
-        for status, answer in operation["responses"].items():
-            if status.startswith("2"):
-                for kind, media in answer.get("content", {}).items():
-                    assert _has_example(document, media), f"{method.upper()} {path} {status} {kind}"
+    assert [
+        f"{method.upper()} {path} {status} {kind}"
+        for path, method, operation in operations(document)
+        for status, answer in operation["responses"].items()
+        for kind, media in answer.get("content", {}).items()
+        if status.startswith("2") and not _has_example(document, media)
+    ] == []
 
 
 def _has_example(document: dict[str, Any], media: dict[str, Any]) -> bool:

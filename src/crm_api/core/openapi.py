@@ -7,6 +7,7 @@ from fastapi import FastAPI
 from pydantic.json_schema import models_json_schema
 
 from .problems import (
+    CATALOG,
     MEDIA_TYPE,
     BodyTooLarge,
     InsufficientScope,
@@ -32,6 +33,7 @@ _SECURED: tuple[type[Problem], ...] = (
 )
 _WITH_BODY: tuple[type[Problem], ...] = (InvalidJson, BodyTooLarge, UnsupportedMediaType)
 _REF = "#/components/schemas/"
+_EXAMPLE_REF = "#/components/examples/"
 
 
 def install_document(app: FastAPI) -> None:
@@ -72,8 +74,22 @@ def _finished(document: dict[str, Any]) -> dict[str, Any]:
         schemas.pop(name, None)
     for operation in _operations(document):
         _declare_problems(operation)
+    document["components"]["examples"] = {
+        code: {"summary": CATALOG[code].title, "value": CATALOG[code]().document("/v1/…", "req_…")}
+        for code in sorted(_told(document))
+    }
     document["servers"] = [{"url": "/"}]
     return document
+
+
+def _told(document: dict[str, Any]) -> set[str]:
+    """Answer the codes of all problems the document names."""
+    return {
+        code
+        for operation in _operations(document)
+        for answer in operation["responses"].values()
+        for code in answer.get("content", {}).get(MEDIA_TYPE, {}).get("examples", {})
+    }
 
 
 def _operations(document: dict[str, Any]) -> list[dict[str, Any]]:
@@ -96,4 +112,8 @@ def _declare_problems(operation: dict[str, Any]) -> None:
             content["examples"].setdefault(code, example)
     for answer in responses.values():
         if MEDIA_TYPE in answer.get("content", {}):
-            answer["content"][MEDIA_TYPE]["schema"] = {"$ref": f"{_REF}ProblemDocument"}
+            codes = answer["content"][MEDIA_TYPE]["examples"]
+            answer["content"][MEDIA_TYPE] = {
+                "schema": {"$ref": f"{_REF}ProblemDocument"},
+                "examples": {code: {"$ref": f"{_EXAMPLE_REF}{code}"} for code in codes},
+            }

@@ -59,29 +59,26 @@ class FieldPatch(Input):
         return self
 
 
+_READ: dict[str, Any] = {
+    "name": "custom.favorite_color",
+    "key": "favorite_color",
+    "source": "custom",
+    "type": "choice",
+    "label": "Favorite color",
+    "unit": None,
+    "currency": None,
+    "operators": ["eq", "ne", "in", "known"],
+    "choices": ["red", "green", "blue"],
+    "version": 1,
+    "created_at": "2026-01-31T09:30:00Z",
+    "updated_at": "2026-01-31T09:30:00Z",
+}
+
+
 class FieldRead(Output):
     """A field that audiences can ask for."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "name": "custom.favorite_color",
-                    "key": "favorite_color",
-                    "source": "custom",
-                    "type": "choice",
-                    "label": "Favorite color",
-                    "unit": None,
-                    "currency": None,
-                    "operators": ["eq", "ne", "in", "known"],
-                    "choices": ["red", "green", "blue"],
-                    "version": 1,
-                    "created_at": "2026-01-31T09:30:00Z",
-                    "updated_at": "2026-01-31T09:30:00Z",
-                }
-            ]
-        }
-    )
+    model_config = ConfigDict(json_schema_extra={"examples": [_READ]})
 
     name: Annotated[str, Field(description="Name in audiences")]
     key: Annotated[str | None, Field(description="Name inside `custom_fields`; null if the field is built in")]
@@ -99,6 +96,8 @@ class FieldRead(Output):
 
 class FieldPage(Output):
     """A page of the field catalog."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"data": [_READ], "next_cursor": None}]})
 
     data: list[FieldRead]
     next_cursor: NextCursor

@@ -189,8 +189,42 @@ class AddressRead(Output):
     country: str | None
 
 
+_READ: dict[str, Any] = {
+    "id": "0198c5a0-6e11-7d20-8b3a-0c9d8e7f6a5b",
+    **_EXAMPLE,
+    "display_name": "Ann Lee",
+    "organization_name": None,
+    "contact_points": [
+        {
+            "id": "0198c5a0-6e11-7d20-8b3a-0c9d8e7f6a5c",
+            "kind": "email",
+            "value": "Ann@Example.com",
+            "normalized": "ann@example.com",
+            "label": "home",
+            "is_primary": True,
+        }
+    ],
+    "addresses": [
+        {
+            "label": None,
+            "lines": ["5 Main Street"],
+            "postal_code": "10001",
+            "city": "New York",
+            "region": "NY",
+            "country": "US",
+        }
+    ],
+    "version": 1,
+    "created_at": "2026-01-31T09:30:00Z",
+    "updated_at": "2026-01-31T09:30:00Z",
+    "archived_at": None,
+}
+
+
 class CustomerRead(Output):
     """A customer. `version` covers everything that stands here."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_READ]})
 
     id: UUID
     kind: Kind
@@ -215,12 +249,18 @@ class CustomerRead(Output):
 class CustomerUpserted(CustomerRead):
     """The customer as it is now, and what the call did to it."""
 
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{**_READ, "version": 2, "result": "updated", "changed": ["tags"]}]}
+    )
+
     result: Literal["created", "updated", "unchanged"]
     changed: Annotated[list[str], Field(description="Names of the fields that are different now")]
 
 
 class CustomerPage(Output):
     """A page of customers."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"data": [_READ], "next_cursor": None, "count": None}]})
 
     data: list[CustomerRead]
     next_cursor: NextCursor
