@@ -1,0 +1,65 @@
+"""The README takes a newcomer to the first decided offer: its commands are run as they are printed."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+pytestmark = pytest.mark.xdist_group("live")
+
+
+def blocks() -> list[str]:
+    """The README's shell blocks, in order."""
+    return re.findall(r"^```sh\n(.*?)^```$", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+
+
+def parsed(text: str) -> Iterator[dict[str, Any]]:
+    """The JSON objects that stand in a text, in order."""
+    decoder, place = json.JSONDecoder(), 0
+    while (start := text.find("{", place)) >= 0:
+        try:
+            found, place = decoder.raw_decode(text, start)
+        except json.JSONDecodeError:
+            place = start + 1
+        else:
+            yield found
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> Iterator[dict[str, str]]:
+    """A newcomer's terminal, with `make run` in another one: `crm up` is what it runs once everything is installed."""
+    given = {key: value for key, value in os.environ.items() if not key.startswith("CRM_")}
+    given |= {"CRM_HOME": str(tmp_path), "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    crm = [sys.executable, "-m", "crm_api.cli"]
+    subprocess.run([*crm, "up", "--detach"], cwd=ROOT, env=given, check=True, timeout=120)
+    yield given
+    subprocess.run([*crm, "down"], cwd=ROOT, env=given, check=True, timeout=60)
+
+
+def test_every_command_works_and_ends_with_a_decided_offer(environment: dict[str, str]) -> None:
+    script = "set -euo pipefail\n" + "\necho; echo ----\n".join(blocks())
+    done = subprocess.run(
+        ["bash", "-c", script], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    *_, last = parsed(done.stdout)
+    assert [chosen["code"] for chosen in last["chosen"]] == ["lights"]
+
+
+def test_the_readme_names_the_commands_of_the_makefile() -> None:
+    readme, makefile = (ROOT / "README.md").read_text(), (ROOT / "Makefile").read_text()
+    for target in re.findall(r"(?:^|`)make ([a-z]+)", readme, re.MULTILINE):
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+    assert "make test" in (ROOT / ".ci" / "run").read_text()
+
+
+def test_the_readme_links_to_pages_that_exist() -> None:
+    for path in re.findall(r"\]\(([^)#]+)\)", (ROOT / "README.md").read_text()):
+        assert (ROOT / path).exists(), path
