@@ -1,16 +1,15 @@
 """Lines of a batch become rows: one validation call each, and the strictness of the JSON door for little.
 
 The door (`json_door.admit`) parses a body a second time to find what the validator lets through: keys given twice, NUL,
-numbers that are not exact. For a thousand lines that doubles the work, so here many lines are cleared at once: as long
-as no white space stands before a colon, a text holds at least as many `":` as it has keys, and a key given twice
-shows as a difference to the keys that arrived. Only lines that cannot be cleared go through the door one by one.
+numbers that are not exact. For a thousand lines that doubles the work, so here many lines are cleared at once: without
+its white space a text holds at least as many `":` as it has keys, and a key given twice shows as a difference to the
+keys that arrived. Only lines that cannot be cleared go through the door one by one.
 """
 
 from collections.abc import Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from functools import cache
-from math import isfinite
 from types import NoneType, UnionType
 from typing import Annotated, Any, Final, Generic, Literal, TypeVar, Union, get_args, get_origin
 from uuid import UUID
@@ -26,7 +25,7 @@ Row = TypeVar("Row", bound=BaseModel)
 _MOST_FINDINGS: Final = 20
 _PLAIN: Final = frozenset({str, bool, bytes, UUID, datetime, AwareDatetime, date, Decimal, NoneType})
 _EXACT: Final = 10**17  # beyond it the door decides
-_DOUBTFUL_MARKS: Final = (b"\\u0000", b" :", b"\t:", b"\r:")
+_WHITE_SPACE: Final = b" \t\r"
 
 
 class LineReader(Generic[Row]):
@@ -60,10 +59,10 @@ class LineReader(Generic[Row]):
 def _are_clear(lines: list[bytes], rows: list[Row]) -> bool:
     """Say whether the door would let all of these lines in."""
     text = b"\n".join(lines)
-    if any(mark in text for mark in _DOUBTFUL_MARKS):
+    if b"\\u0000" in text:
         return False
     try:
-        return text.count(b'":') == sum(map(_key_count, rows))
+        return text.translate(None, _WHITE_SPACE).count(b'":') == sum(map(_key_count, rows))
     except _Doubt:
         return False
 
@@ -98,34 +97,38 @@ class _Doubt(Exception):
 
 def _key_count(value: Any, depth: int = 0) -> int:
     """Count the keys of the JSON objects that a value was made of. Errors: _Doubt."""
-    if isinstance(value, BaseModel):
+    kind: Any = type(value)
+    if kind in _PLAIN:
+        return 0
+    if kind is int or kind is float:
+        if not -_EXACT < value < _EXACT:
+            raise _Doubt
+        return 0
+    if depth > DEEPEST // 2:
+        raise _Doubt
+    depth += 1
+    holders = _holders(kind)
+    if holders is not None:
         given = value.__pydantic_fields_set__
         count = len(given)
-        for name in _holders(type(value)):
+        for name in holders:
             if name in given:
-                held = getattr(value, name)
-                if held:
-                    count += _key_count(held, depth + 1)
+                count += _key_count(getattr(value, name), depth)
         return count
-    kind = type(value)
     if kind is dict:
-        if depth > DEEPEST // 2:
-            raise _Doubt
-        return len(value) + sum(_key_count(held, depth + 1) for held in value.values() if type(held) not in _PLAIN)
-    if kind in (list, tuple, set, frozenset):
-        if depth > DEEPEST // 2:
-            raise _Doubt
-        return sum(_key_count(held, depth + 1) for held in value if type(held) not in _PLAIN)
-    if (kind is int and not -_EXACT < value < _EXACT) or (kind is float and not isfinite(value)):
-        raise _Doubt
-    return 0
+        return len(value) + sum([_key_count(held, depth) for held in value.values()])
+    if len(kinds := set(map(type, value))) == 1 and _holders(kinds.pop()) == ():
+        return sum([len(held.__pydantic_fields_set__) for held in value])  # the usual list: flat objects of one model
+    return sum([_key_count(held, depth) for held in value])
 
 
 @cache
-def _holders(model: type[BaseModel]) -> tuple[str, ...]:
-    """Name the fields that can hold objects, or numbers without a bound."""
+def _holders(kind: Any) -> tuple[str, ...] | None:
+    """Name the fields of a model that can hold objects, or numbers without a bound; None for what is no model."""
+    if not issubclass(kind, BaseModel):
+        return None
     return tuple(
-        name for name, field in model.model_fields.items() if not _is_plain(field.annotation, _bounds(field.metadata))
+        name for name, field in kind.model_fields.items() if not _is_plain(field.annotation, _bounds(field.metadata))
     )
 
 
@@ -140,4 +143,5 @@ def _is_plain(annotation: Any, is_bounded: bool) -> bool:
 
 
 def _bounds(limits: Sequence[Any]) -> bool:
-    return any(hasattr(limit, "le") or hasattr(limit, "lt") for limit in limits)
+    """Say whether there is an upper bound among the annotations of a type, which may stand inside of `Field`."""
+    return any(hasattr(each, "le") or hasattr(each, "lt") or _bounds(getattr(each, "metadata", ())) for each in limits)

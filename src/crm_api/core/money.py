@@ -1,7 +1,7 @@
 """Money: exact decimal text with its currency on the wire, integer minor units inside."""
 
 import re
-from functools import cache
+from functools import cache, lru_cache
 from typing import Annotated, Final, Self
 
 from babel.core import get_global
@@ -39,6 +39,7 @@ def minor_digits(currency: str) -> int:
     return digits
 
 
+@lru_cache(maxsize=16_384)  # the same prices come again and again
 def minor_units(amount: str, currency: str) -> int:
     """Turn a decimal text into minor units, exactly: "12.30" EUR is 1230, "12" EUR is 1200.
 
@@ -55,6 +56,7 @@ def minor_units(amount: str, currency: str) -> int:
     return int(whole + fraction.ljust(digits, "0"))
 
 
+@lru_cache(maxsize=16_384)
 def decimal_text(minor: int, currency: str) -> str:
     """Write minor units as decimal text with all digits of the currency: 1230 EUR is "12.30"."""
     digits = minor_digits(currency)

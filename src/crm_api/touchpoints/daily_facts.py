@@ -17,11 +17,11 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import ARRAY, Date, DateTime, Uuid, bindparam, delete, exists, select, text, tuple_
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ..audience import Moment
 from ..core.clock import now
+from ..core.db import driver
 from ..jobs.kinds import Due, JobKind, Step
 from ..jobs.models import Job
 from .models import CustomerDayDirty
@@ -33,6 +33,11 @@ FACT_KINDS: Final = (ORDER, REFUND)
 _DAYS_IN_A_STEP: Final = 10_000
 _NAME: Final = "daily-facts"
 
+# Renewing a mark locks it until this transaction ends; DO NOTHING would let the job take it too early.
+_MARK: Final = """
+INSERT INTO customer_day_dirty (customer_id, business_date) SELECT * FROM unnest($1::uuid[], $2::date[])
+ON CONFLICT (customer_id, business_date) DO UPDATE SET business_date = EXCLUDED.business_date
+"""
 Pair = tuple[UUID, date]
 
 
@@ -45,14 +50,8 @@ async def mark_days(session: AsyncSession, pairs: Iterable[Pair]) -> None:
     """Mark days whose facts are to be recomputed, in the transaction that changes their touchpoints."""
     ordered = sorted(set(pairs))  # always in one order, so that two writers cannot wait for each other in a circle
     if ordered:
-        rows = [{"customer_id": customer_id, "business_date": day} for customer_id, day in ordered]
-        mark = insert(CustomerDayDirty).values(rows)
-        # Renewing a mark locks it until this transaction ends; DO NOTHING would let the job take it too early.
-        await session.execute(
-            mark.on_conflict_do_update(
-                index_elements=["customer_id", "business_date"], set_={"business_date": mark.excluded.business_date}
-            )
-        )
+        customers, days = zip(*ordered, strict=True)
+        await (await driver(session)).execute(_MARK, customers, days)
 
 
 def daily_facts(zone: ZoneInfo) -> JobKind:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any, Final
 from uuid import UUID
 
@@ -20,6 +21,7 @@ MOST_PROPERTY_BYTES: Final = 32 * 1024
 _AHEAD: Final = timedelta(days=1)
 _CANONICAL: Final = orjson.OPT_SORT_KEYS | orjson.OPT_UTC_Z
 _HASH_BYTES: Final = 16
+_THOUSANDTH: Final = Decimal("0.001")
 
 Item = tuple[int, str, Decimal, int, int]
 """Line number, SKU, quantity, paid and list amount in minor units: the columns of `order_item` behind its owner's."""
@@ -93,7 +95,7 @@ def document_of(fact: Fact, customer_id: UUID, recorded_at: datetime, recorded_b
             {
                 "line_number": number,
                 "sku": sku,
-                "quantity": f"{quantity:.3f}",
+                "quantity": str(quantity),
                 "paid_amount": decimal_text(paid, currency),
                 "list_amount": decimal_text(listed, currency),
             }
@@ -135,8 +137,14 @@ def _items(wish: TouchpointCreate, findings: list[dict[str, str]]) -> list[Item]
             findings.append(_finding(f"/items/{position}/line_number", "duplicate", f"line {number} is given twice"))
         paid = _minor(given, "paid_amount", position, currency, findings)
         listed = paid if given.list_amount is None else _minor(given, "list_amount", position, currency, findings)
-        lines[number] = (number, given.sku, Decimal(given.quantity) + 0, paid, listed)  # -0 is 0
+        lines[number] = (number, given.sku, _quantity(given.quantity), paid, listed)
     return [lines[number] for number in sorted(lines)]
+
+
+@lru_cache(maxsize=4_096)
+def _quantity(text: str) -> Decimal:
+    """Answer a quantity with its three digits; minus nothing is nothing."""
+    return Decimal(text).quantize(_THOUSANDTH) + 0
 
 
 def _minor(item: OrderItemInput, name: str, position: int, currency: str, findings: list[dict[str, str]]) -> int:
@@ -165,7 +173,7 @@ def _content_hash(fact: Fact) -> bytes:
         wish.campaign,
         wish.subject,
         fact.properties,
-        [(number, sku, int(quantity * 1000), paid, listed) for number, sku, quantity, paid, listed in fact.items],
+        [(number, sku, str(quantity), paid, listed) for number, sku, quantity, paid, listed in fact.items],
     )
     return hashlib.blake2b(orjson.dumps(content, option=_CANONICAL), digest_size=_HASH_BYTES).digest()
 
