@@ -53,6 +53,7 @@ def _serve(settings: Settings, home: Home, out: Output, *, demo: bool) -> None:
             out.event("ready", f"\ncrm-api is ready.\n{_told(facts)}\nCtrl-C stops everything.\n", **facts)
             if demo:
                 _load_demo(ready, out, supervisor.follow)
+                out.event("serving", f"It goes on serving, until Ctrl-C:\n{_told(facts)}\n", **facts)
             supervisor.watch()
     except Stopped:
         out.event("stopped", "Stopped; the data is kept.")
