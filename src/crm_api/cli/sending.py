@@ -41,7 +41,7 @@ class Tally:
         self.received += summary.get("received", 0)
         self.created += summary.get("created", 0)
         self.updated += summary.get("updated", 0)
-        self.repeated += summary.get("repeated", 0)
+        self.repeated += summary.get("repeated", 0) + summary.get("unchanged", 0)
         self.rejected += summary.get("rejected", 0)
 
     def keep(self, problem: dict[str, Any]) -> None:
