@@ -54,7 +54,9 @@ class Service:
         environment says otherwise.
         """
         self.folder = folder
-        self.postgres = EmbeddedPostgres(folder / "postgres", durable=False, settings={"shared_buffers": "64MB"})
+        self.postgres = EmbeddedPostgres(
+            folder / "postgres", durable=False, settings={"shared_buffers": "64MB", "synchronous_commit": "on"}
+        )
         self.valkey = EmbeddedValkey(folder / "valkey")
         self.credentials = ("tests", "")
         self._application, self._worker_module = application, worker
