@@ -50,20 +50,16 @@ async def store_touchpoints(intake: Intake, wishes: Sequence[TouchpointCreate]) 
         if not isinstance(each, Problem):
             new.setdefault(*each)
     created = await _insert(connection, new, at, intake.client_id)
-    kept = {key: Kept(new[key].content_hash, at, intake.client_id) for key in created}
-    kept |= await _read_kept(connection, [key for key in new if key not in created])
-    made = [(customer_id, new[customer_id, id]) for customer_id, id in created]
+    made = [(key[0], fact) for key, fact in new.items()]
+    if len(created) < len(new):
+        made = [(key[0], fact) for key, fact in new.items() if key in created]
     await connection.copy_records_to_table("order_item", records=item_rows(made), columns=ITEM_COLUMNS)
     await mark_days(intake.session, touched_days(made, intake.settings.zone))
-    outcomes: list[Outcome] = []
-    for each in placed:
-        if isinstance(each, Problem):
-            outcomes.append(each)
-        else:
-            key, fact = each
-            is_new = key in created and new[key] is fact
-            outcomes.append(Stored("created", fact.id) if is_new else _compared(key, fact, kept))
-    return outcomes
+    if len(created) == len(placed):
+        return [Stored("created", fact.id) for _, fact in made]
+    kept = {key: Kept(new[key].content_hash, at, intake.client_id) for key in created}
+    kept |= await _read_kept(connection, [key for key in new if key not in created])
+    return [each if isinstance(each, Problem) else _outcome(*each, new, created, kept) for each in placed]
 
 
 async def _placed(
@@ -108,7 +104,9 @@ async def _read_kept(connection: asyncpg.Connection, keys: Sequence[Key]) -> dic
     return {(customer_id, id): Kept(*rest) for customer_id, id, *rest in rows}
 
 
-def _compared(key: Key, fact: Fact, kept: Mapping[Key, Kept]) -> Outcome:
+def _outcome(key: Key, fact: Fact, new: Mapping[Key, Fact], created: set[Key], kept: Mapping[Key, Kept]) -> Outcome:
+    if key in created and new[key] is fact:
+        return Stored("created", fact.id)
     there = kept[key]
     if there.content_hash == fact.content_hash:
         return Stored("repeated", fact.id)
