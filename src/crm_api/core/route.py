@@ -1,11 +1,15 @@
 """The one route class: strict JSON in, stored answers out."""
 
 from collections.abc import Callable, Coroutine
+from copy import copy
+from dataclasses import replace
 from typing import Any, cast
 
 from fastapi import Request
+from fastapi._compat import field_annotation_is_sequence
+from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
-from pydantic import TypeAdapter
+from pydantic import BaseModel, TypeAdapter, create_model
 from starlette.responses import Response
 
 from .idempotency import Replay, keep
@@ -63,7 +67,9 @@ class Route(APIRoute):
             field._type_adapter = cast(TypeAdapter[Any], _StrictJson(field._type_adapter))
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        documented, self.dependant = self.dependant, _read_at_once(self.dependant)
         handle = super().get_route_handler()
+        self.dependant = documented
         wants_json = self.body_field is not None
 
         async def handle_once(request: Request) -> Response:
@@ -80,6 +86,29 @@ class Route(APIRoute):
             return response
 
         return handle_once
+
+
+def _read_at_once(dependant: Dependant) -> Dependant:
+    """Answer the dependant for requests: FastAPI looks at each field of a query model anew at each request, which costs
+    more than most queries do.
+
+    What is no field it passes on as it came, which is all that has to be done, but for lists, that one value would not
+    make. So it is shown a model that has no other fields; the validation stays that of the whole model.
+    """
+    shown = []
+    for field in dependant.query_params:
+        model = field.field_info.annotation
+        if isinstance(model, type) and issubclass(model, BaseModel):
+            lists = {
+                name: (info.annotation, info)
+                for name, info in model.model_fields.items()
+                if field_annotation_is_sequence(info.annotation)
+            }
+            field = copy(field)
+            field.field_info = copy(field.field_info)
+            field.field_info.annotation = create_model(f"{model.__name__}Lists", **lists)  # type: ignore[call-overload]
+        shown.append(field)
+    return replace(dependant, query_params=shown)
 
 
 def _check_content_type(request: Request) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
+from orjson import Fragment
 from sqlalchemy import (
     ARRAY,
     ColumnElement,
@@ -22,7 +23,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSON, aggregate_order_by
 
 from ..access import Principal
-from ..core.read import Prepared, raw_json
+from ..core.read import Prepared
 from .custom_values import Declaration
 from .models import (
     Address,
@@ -33,8 +34,6 @@ from .models import (
     ExternalId,
     ExternalIdKey,
 )
-
-_AS_JSON: Final = ("contact_points", "external_ids", "addresses", "custom_fields")
 
 
 def visible(_who: Principal | None = None) -> Select[Any]:
@@ -91,8 +90,10 @@ def documents(who: Principal | None = None) -> Select[Any]:
 def document(row: Any) -> dict[str, Any]:
     """Answer a row of `documents` as the object callers see."""
     found = dict(row)
-    for name in _AS_JSON:
-        found[name] = raw_json(found[name])
+    found["contact_points"] = Fragment(found["contact_points"])
+    found["external_ids"] = Fragment(found["external_ids"])
+    found["addresses"] = Fragment(found["addresses"])
+    found["custom_fields"] = Fragment(found["custom_fields"])
     return found
 
 
