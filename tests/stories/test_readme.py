@@ -1,4 +1,4 @@
-"""The README takes a newcomer to the first decided offer: its commands are run as they are printed."""
+"""The README takes a newcomer to the first decided offer, the guides further: their commands are run as printed."""
 
 import json
 import os
@@ -15,9 +15,22 @@ ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.xdist_group("live")
 
 
-def blocks() -> list[str]:
-    """The README's shell blocks, in order."""
-    return re.findall(r"^```sh\n(.*?)^```$", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+GUIDES = sorted(path.name for path in (ROOT / "docs").glob("*.md"))
+
+
+def blocks(page: str) -> list[str]:
+    """A page's shell blocks, in order."""
+    return re.findall(r"^```sh\n(.*?)^```$", (ROOT / page).read_text(), re.MULTILINE | re.DOTALL)
+
+
+def run(commands: list[str], environment: dict[str, str]) -> str:
+    """Type the commands into one terminal, and answer what was printed."""
+    script = "set -euo pipefail\n" + "\necho; echo ----\n".join(commands)
+    done = subprocess.run(
+        ["bash", "-c", script], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    return done.stdout
 
 
 def parsed(text: str) -> Iterator[dict[str, Any]]:
@@ -32,11 +45,14 @@ def parsed(text: str) -> Iterator[dict[str, Any]]:
             yield found
 
 
-@pytest.fixture
-def environment(tmp_path: Path) -> Iterator[dict[str, str]]:
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """A newcomer's terminal, with `make run` in another one: `crm up` is what it runs once everything is installed."""
     given = {key: value for key, value in os.environ.items() if not key.startswith("CRM_")}
-    given |= {"CRM_HOME": str(tmp_path), "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    given |= {
+        "CRM_HOME": str(tmp_path_factory.mktemp("home")),
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+    }
     crm = [sys.executable, "-m", "crm_api.cli"]
     subprocess.run([*crm, "up", "--detach"], cwd=ROOT, env=given, check=True, timeout=120)
     yield given
@@ -44,13 +60,14 @@ def environment(tmp_path: Path) -> Iterator[dict[str, str]]:
 
 
 def test_every_command_works_and_ends_with_a_decided_offer(environment: dict[str, str]) -> None:
-    script = "set -euo pipefail\n" + "\necho; echo ----\n".join(blocks())
-    done = subprocess.run(
-        ["bash", "-c", script], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=False
-    )
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    *_, last = parsed(done.stdout)
+    *_, last = parsed(run(blocks("README.md"), environment))
     assert [chosen["code"] for chosen in last["chosen"]] == ["lights"]
+
+
+@pytest.mark.parametrize("guide", GUIDES)
+def test_every_command_of_a_guide_works(environment: dict[str, str], guide: str) -> None:
+    """The guides begin where the README's first block ends: with an address and a token."""
+    run([blocks("README.md")[0], *blocks(f"docs/{guide}")], environment)
 
 
 def test_the_readme_names_the_commands_of_the_makefile() -> None:
