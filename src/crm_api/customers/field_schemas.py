@@ -5,11 +5,11 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import MISSING, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from ..audience.catalog import FieldType
 from ..core.schemas import Input, Instant, ListParams, NextCursor, Output, Version
 from .custom_values import CustomFieldType
 from .schemas import FieldKey, Line
 
+FieldType = Literal["text", "choice", "integer", "number", "boolean", "date", "datetime", "money", "set"]
 Choices = Annotated[list[Line], Field(min_length=1, max_length=500)]
 _EXAMPLE: dict[str, Any] = {
     "key": "favorite_color",
