@@ -6,19 +6,19 @@ from functools import cache, cached_property
 from typing import Any, Final, Literal
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Column, ColumnElement, Identity, Integer, MetaData, Numeric, Table, Text, cast, func
+from sqlalchemy import BigInteger, Column, ColumnElement, Identity, Integer, MetaData, Numeric, Table, cast, func
 from sqlalchemy.orm import InstrumentedAttribute
+from sqlalchemy.types import TypeEngine
 
 from ..core.db import Base
 from ..core.money import minor_digits
 from .models import RfmScore
 
-_UUID: Final = "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
-_COUNT: Final = "^(0|[1-9][0-9]{0,8})$"
-_POSITIVE: Final = "^[1-9][0-9]{0,8}$"
-_SENTENCE: Final = "^.{1,255}$"
+_LONGEST_REASON: Final = 255
+_MOST_MONEY: Final = 10**14
 
 Given = Literal["always", "scored", "unscored"]
+Expression = ColumnElement[Any]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -26,24 +26,21 @@ class ScoreColumn:
     """One value of a row.
 
     name: on the wire. stored: where it is kept. given: whether it stands in every row, in those with status `ok`, or
-    only in the others. pattern: what its text must match (a regular expression of PostgreSQL); `expected` says it for
-    people. read, written: from text to what is stored, and from there to the one text it is written as.
+    only in the others. is_right: what a value must obey; `expected` says it for people. staged: its type before it is
+    kept, if another. kept, written: from there to what is kept, and from what is kept to the one text it is written as.
     """
 
     name: str
     stored: InstrumentedAttribute[Any]
     given: Given
-    pattern: str
+    is_right: Callable[[Expression], ColumnElement[bool]]
     expected: str
-    read: Callable[[ColumnElement[str]], ColumnElement[Any]] | None = None
-    written: ColumnElement[Any] | None = None
-
-    def from_text(self, text: ColumnElement[str]) -> ColumnElement[Any]:
-        """Turn a checked text into what is stored."""
-        return cast(text, self.stored.type) if self.read is None else self.read(text)
+    staged: TypeEngine[Any] | None = None
+    kept: Callable[[Expression], Expression] = lambda value: value
+    written: Expression | None = None
 
     @property
-    def as_written(self) -> ColumnElement[Any]:
+    def as_written(self) -> Expression:
         """What stands in a stream, and what the hash of a run is taken of."""
         return (self.stored.expression if self.written is None else self.written).label(self.name)
 
@@ -63,11 +60,11 @@ class ScoreTable:
 
     @cached_property
     def staged(self) -> Table:
-        """The temporary table that rows are checked in; every column is text, so that any input can be looked at."""
+        """The temporary table that rows are checked in; it has types, so that PostgreSQL checks them as it reads."""
         line = Column("line", Integer, Identity(always=True))
-        texts = [Column(name, Text) for name in self.names]
+        values = [Column(column.name, column.staged or column.stored.type) for column in self.columns]
         return Table(
-            f"staged_{self.model}", MetaData(), line, *texts, prefixes=["TEMPORARY"], postgresql_on_commit="DROP"
+            f"staged_{self.model}", MetaData(), line, *values, prefixes=["TEMPORARY"], postgresql_on_commit="DROP"
         )
 
     @property
@@ -89,40 +86,59 @@ class ScoreTable:
 @cache
 def rfm_table(currency: str) -> ScoreTable:
     """Describe the rows of the model `rfm` in one currency."""
-    digits = minor_digits(currency)
-    money = f"^(-?[1-9][0-9]{{0,13}}|0)\\.[0-9]{{{digits}}}$|^-0\\.(?!0+$)[0-9]{{{digits}}}$"
-    whole = "^(0|-?[1-9][0-9]{0,13})$"
-    stated = RfmScore.amount_minor
-    exact = cast(cast(stated, Numeric) / 10**digits, Numeric(24, digits)) if digits else cast(stated, Text)
     return ScoreTable(
         "rfm",
         RfmScore,
         (
-            ScoreColumn("customer_id", RfmScore.customer_id, "always", _UUID, "the id of a customer"),
+            ScoreColumn("customer_id", RfmScore.customer_id, "always", lambda id: id.is_not(None), "a customer's id"),
             _score("recency_score", RfmScore.recency_score),
             _score("frequency_score", RfmScore.frequency_score),
             _score("monetary_score", RfmScore.monetary_score),
-            ScoreColumn("recency_days", RfmScore.recency_days, "scored", _POSITIVE, "whole days, 1 or more"),
-            ScoreColumn("order_count", RfmScore.order_count, "always", _COUNT, "a whole number"),
             ScoreColumn(
-                "amount",
-                stated,
-                "always",
-                money if digits else whole,
-                f"a decimal number with {digits} digits after the point",
-                lambda text: cast(func.replace(text, ".", ""), BigInteger),
-                exact,
+                "recency_days", RfmScore.recency_days, "scored", lambda days: days > 0, "whole days, 1 or more"
             ),
-            ScoreColumn("currency", RfmScore.currency, "always", f"^{currency}$", currency),
-            ScoreColumn("observation_count", RfmScore.observation_count, "always", _POSITIVE, "a whole number above 0"),
-            ScoreColumn("status", RfmScore.status, "always", "^(ok|insufficient_data)$", "ok or insufficient_data"),
-            ScoreColumn("reason", RfmScore.reason, "unscored", _SENTENCE, "a sentence of at most 255 characters"),
+            ScoreColumn("order_count", RfmScore.order_count, "always", lambda count: count >= 0, "a whole number"),
+            _money("amount", RfmScore.amount_minor, minor_digits(currency)),
+            ScoreColumn("currency", RfmScore.currency, "always", lambda code: code == currency, currency),
+            ScoreColumn(
+                "observation_count", RfmScore.observation_count, "always", lambda count: count > 0, "1 or more"
+            ),
+            ScoreColumn("status", RfmScore.status, "always", _is_status, "ok or insufficient_data"),
+            ScoreColumn(
+                "reason",
+                RfmScore.reason,
+                "unscored",
+                lambda text: func.length(text) <= _LONGEST_REASON,
+                f"a sentence of at most {_LONGEST_REASON} characters",
+            ),
         ),
     )
 
 
 def _score(name: str, stored: InstrumentedAttribute[Any]) -> ScoreColumn:
-    return ScoreColumn(name, stored, "scored", "^[1-5]$", "a score from 1 to 5")
+    return ScoreColumn(name, stored, "scored", lambda score: score.between(1, 5), "a score from 1 to 5")
+
+
+def _money(name: str, stored: InstrumentedAttribute[Any], digits: int) -> ScoreColumn:
+    """Money is decimal on the wire and minor units where it is kept; all digits of the currency are written."""
+
+    def is_right(amount: Expression) -> ColumnElement[bool]:
+        return (func.scale(amount) == digits) & (func.abs(amount) < _MOST_MONEY)
+
+    return ScoreColumn(
+        name,
+        stored,
+        "always",
+        is_right,
+        f"a decimal number with {digits} digits after the point",
+        Numeric(),
+        lambda amount: cast(amount * 10**digits, BigInteger),
+        cast(cast(stored, Numeric) / 10**digits, Numeric(24, digits)),
+    )
+
+
+def _is_status(status: Expression) -> ColumnElement[bool]:
+    return status.in_(("ok", "insufficient_data"))
 
 
 _TABLES: Final[Mapping[str, Callable[[Mapping[str, Any]], ScoreTable]]] = {

@@ -1,4 +1,4 @@
-"""Where uploaded rows are looked at before they count: statements over a temporary table of texts, one per upload."""
+"""Where uploaded rows are looked at before they count: statements over a temporary table, one per upload."""
 
 from datetime import datetime
 from typing import Any, Final
@@ -11,6 +11,7 @@ from sqlalchemy import (
     Integer,
     Label,
     Select,
+    Text,
     Uuid,
     case,
     cast,
@@ -18,9 +19,9 @@ from sqlalchemy import (
     delete,
     func,
     literal,
-    not_,
     or_,
     select,
+    true,
 )
 from sqlalchemy.dialects.postgresql import insert
 
@@ -40,14 +41,14 @@ def malformed(table: ScoreTable) -> Select[Any]:
 
 
 def _fault(table: ScoreTable, column: ScoreColumn) -> Label[bool]:
-    text = table.staged.c[column.name]
+    value = table.staged.c[column.name]
     is_scored = table.staged.c.status == "ok"
-    is_wrong = or_(text.is_(None), not_(text.regexp_match(column.pattern)))
+    is_wrong = column.is_right(value).is_not(true())
     fault: ColumnElement[bool] = is_wrong
     if column.given == "scored":
-        fault = case((is_scored, is_wrong), else_=text.is_not(None))
+        fault = case((is_scored, is_wrong), else_=value.is_not(None))
     elif column.given == "unscored":
-        fault = case((is_scored, text.is_not(None)), else_=is_wrong)
+        fault = case((is_scored, value.is_not(None)), else_=is_wrong)
     return fault.label(column.name)
 
 
@@ -64,8 +65,7 @@ def extent(table: ScoreTable) -> Select[Any]:
     """How many rows there are, how many of them are scored, and between which customers they lie."""
     staged = table.staged
     scored = func.count().filter(staged.c.status == "ok")
-    # The text of ids sorts as the ids do, byte by byte; PostgreSQL 15 has no least id.
-    ids = collate(staged.c.customer_id, "C")
+    ids = collate(cast(staged.c.customer_id, Text), "C")  # sorts as the ids do; PostgreSQL 15 has no least id
     return select(
         func.count().label("row_count"),
         scored.label("scored_count"),
@@ -78,7 +78,7 @@ def strangers(table: ScoreTable, first: UUID, last: UUID, watermark: datetime) -
     """Lines about customers whom the run is not about: there are none with these ids, or they were archived."""
     staged = table.staged
     known = select(Customer.customer_id).where(
-        Customer.customer_id == cast(staged.c.customer_id, Uuid),
+        Customer.customer_id == staged.c.customer_id,
         Customer.customer_id.between(literal(first, Uuid), literal(last, Uuid)),
         was_active(watermark),
     )
@@ -88,8 +88,8 @@ def strangers(table: ScoreTable, first: UUID, last: UUID, watermark: datetime) -
 
 def keep(table: ScoreTable, run_id: UUID, part: int) -> Insert:
     """Move all staged rows to where they are kept, but for customers another part has rows of."""
-    values = {column.stored.key: column.from_text(table.staged.c[column.name]) for column in table.columns}
-    rows = select(literal(run_id, Uuid), literal(part, Integer), *values.values()).order_by(table.staged.c.line)
+    values = {column.stored.key: column.kept(table.staged.c[column.name]) for column in table.columns}
+    rows = select(literal(run_id, Uuid), literal(part, Integer), *values.values())
     return insert(table.kept).from_select(["run_id", "part", *values], rows).on_conflict_do_nothing()
 
 
@@ -99,7 +99,7 @@ def already_kept(table: ScoreTable, run_id: UUID, part: int) -> Select[Any]:
     lines = (
         select(_index(table))
         .add_columns(table.part.label("other_part"))
-        .join_from(staged, table.kept, table.customer_id == cast(staged.c.customer_id, Uuid))
+        .join_from(staged, table.kept, table.customer_id == staged.c.customer_id)
     )
     lines = lines.where(table.run_id == run_id, table.part != part)
     return lines.order_by(staged.c.line).limit(MOST_FINDINGS)

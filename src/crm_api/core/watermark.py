@@ -4,6 +4,7 @@ Whoever stamps rows with `recorded_at` takes the time inside the transaction tha
 begins later holds later times only, and when none is left that began earlier, an earlier time is final.
 """
 
+import asyncio
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -14,7 +15,7 @@ from .db import LONGEST_WRITE_SECONDS
 from .read import Prepared, Reader
 
 _LONGEST_WRITE: Final = timedelta(seconds=LONGEST_WRITE_SECONDS)
-_CLOCKS_DIFFER: Final = timedelta(seconds=1)
+_CLOCKS_DIFFER: Final = timedelta(milliseconds=250)
 """Clocks of the database and of the machines that stamp rows differ by less than this."""
 
 _activity = table(
@@ -37,11 +38,13 @@ async def is_final(reader: Reader, until: datetime) -> bool:
     """Say whether everything recorded up to a time can be read by now. Once final, a time stays final.
 
     After the longest write it always is; before, when no transaction is left that began early enough to hold such rows.
+    To tell, a quarter of a second has to pass since the time, and is waited for.
     """
     at = now()
     if at >= until + _LONGEST_WRITE:
         return True
-    if at < until + _CLOCKS_DIFFER:
+    if at < until:
         return False
+    await asyncio.sleep((until + _CLOCKS_DIFFER - at).total_seconds())
     row = await reader.row(_ARE_OPEN, before=until + _CLOCKS_DIFFER)
     return row is not None and not row["are_open"]

@@ -12,7 +12,7 @@ from ...core.watermark import is_final
 from ...jobs.operations.leases import held
 from .. import queries, staging
 from ..models import AnalyticsRun, AnalyticsRunPart
-from ..problems import WatermarkOpen
+from ..problems import RunNotFound, WatermarkOpen
 from ..rules import ENDED_WELL
 from ..schemas import BeginWish
 from .hold import find, take
@@ -24,13 +24,18 @@ async def begin_run(session: AsyncSession, reader: Reader, run_id: UUID, wish: B
     A run that has come to its end already, because a worker died just after it, is left as it is, and has no ranges.
     Errors: RunNotFound, LeaseLost, RunNotOpen, WatermarkOpen.
     """
+    asked = await reader.row(queries.OPENED_RUN, run_id=run_id)
+    if asked is None:
+        raise RunNotFound(f"No run {run_id}")
+    if not await is_final(
+        reader, asked["watermark"]
+    ):  # looked at before this transaction begins, which would count too
+        raise WatermarkOpen("Writes that began before the watermark are under way", headers={"Retry-After": "1"})
     run = await find(session, run_id)
     if run.state in ENDED_WELL:
         await held(session, run.job_id, wish.lease_id)
         return []
     await take(session, run, wish.lease_id)
-    if not await is_final(reader, run.watermark):
-        raise WatermarkOpen("Writes that began before the watermark are under way", headers={"Retry-After": "1"})
     run.state = "running"
     run.started_at = run.started_at or now()
     await _drop_rows(session, run)

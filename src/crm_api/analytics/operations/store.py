@@ -22,7 +22,7 @@ from ..score_tables import ScoreTable
 from ..uploads import Upload
 from .hold import check_open, find, take
 
-_LINE = re.compile(r", line (\d+)")
+_PLACE = re.compile(r", line (?P<line>\d+)(, column (?P<column>\w+))?")
 
 
 async def store_rows(session: AsyncSession, run_id: UUID, table: ScoreTable, params: RowsParams, upload: Upload) -> int:
@@ -50,7 +50,7 @@ async def _stage(session: AsyncSession, table: ScoreTable, upload: Upload) -> No
             table.staged.name, source=_pieces(upload.lines), columns=list(upload.columns), format="csv"
         )
     except asyncpg.DataError as error:
-        raise _unreadable(error) from None
+        raise _unreadable(table, error) from None
 
 
 async def _pieces(lines: Spool) -> AsyncIterator[bytes]:
@@ -58,11 +58,16 @@ async def _pieces(lines: Spool) -> AsyncIterator[bytes]:
         yield piece
 
 
-def _unreadable(error: asyncpg.DataError) -> InvalidRequest:
-    """Say which line is no CSV; PostgreSQL tells its number, from 1."""
-    told = _LINE.search(str(getattr(error, "context", "") or ""))
-    pointer = f"/{int(told[1]) - 1}" if told else ""
-    return InvalidRequest(f"{pointer}: {error}", errors=[finding(pointer, "invalid-csv", str(error))])
+def _unreadable(table: ScoreTable, error: asyncpg.DataError) -> InvalidRequest:
+    """Say which line cannot be read, and which value if it is one: PostgreSQL tells both, lines from 1."""
+    place = _PLACE.search(str(getattr(error, "context", "") or ""))
+    index, name = (int(place["line"]) - 1, place["column"]) if place else (0, None)
+    column = next((column for column in table.columns if column.name == name), None)
+    if column is None:
+        fault = finding(f"/{index}", "invalid-csv", str(error))
+    else:
+        fault = finding(f"/{index}/{column.name}", "wrong-value", staging.expected(column))
+    return InvalidRequest(f"{fault['pointer']}: {fault['detail']}", errors=[fault])
 
 
 async def _check_form(session: AsyncSession, table: ScoreTable) -> None:
