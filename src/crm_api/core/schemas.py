@@ -1,7 +1,7 @@
 """Types that every domain's schemas are made of."""
 
 import re
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
@@ -15,7 +15,16 @@ def _instant(value: Any) -> Any:
     if isinstance(value, str):
         if not _INSTANT.fullmatch(value):
             raise ValueError("write an RFC 3339 time with its offset, for example 2026-01-31T09:30:00Z")
-        return datetime.fromisoformat(value.upper())
+        return _in_range(datetime.fromisoformat(value.upper()))
+    return value
+
+
+def _in_range(value: datetime) -> datetime:
+    """Refuse the first and last hours there are: in UTC they lie outside the years that can be written."""
+    try:
+        value.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("write a time between the years 1 and 9999 in UTC") from None
     return value
 
 
