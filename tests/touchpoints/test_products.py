@@ -124,7 +124,7 @@ async def test_what_is_not_there_is_said(api: Api) -> None:
     await api.get(f"/v1/products/{nobody}", expect=problem("product-not-found", 404))
     await api.patch(f"/v1/products/{nobody}", {"name": "x"}, expect=problem("product-not-found", 404))
     await api.get("/v1/products/by-sku/none", expect=problem("product-not-found", 404))
-    await api.get("/v1/products/seven", expect=problem("invalid-request", 422))
+    await api.get("/v1/products/seven", expect=problem("not-found", 404))
     await api.get("/v1/products?limit=201", expect=problem("invalid-request", 422))
     await api.get("/v1/products?colour=red", expect=problem("invalid-request", 422))
     await api.get("/v1/products", headers={"Accept": "image/png"}, expect=problem("not-acceptable", 406))

@@ -1,9 +1,11 @@
 """Statements about products; every one starts at `visible`."""
 
+import json
 from functools import lru_cache
 from typing import Any, Final
 from uuid import UUID
 
+import orjson
 from sqlalchemy import Select, Text, Uuid, bindparam, cast, select
 
 from ..core.read import Prepared, raw_json
@@ -53,7 +55,10 @@ def document(row: Any) -> dict[str, Any]:
 def document_of(product: Product) -> dict[str, Any]:
     """Answer a product that was just written as the object callers see."""
     names = (*(column.key for column in _PLAIN), "properties", "version", "created_at", "updated_at")
-    return {name: getattr(product, name) for name in names}
+    found = {name: getattr(product, name) for name in names}
+    # The database holds 1e30 as an integer of 31 digits, which orjson does not write.
+    found["properties"] = orjson.Fragment(json.dumps(found["properties"]))
+    return found
 
 
 def chosen(statement: Select[Any], names: frozenset[str]) -> Select[Any]:

@@ -106,7 +106,7 @@ async def read_product_by_sku(
 
 
 @router.get(
-    "/{product_id}",
+    "/{product_id:uuid}",
     summary="Read a product",
     response_model=ProductRead,
     responses={304: {"description": "Not modified"}, **problems(ProductNotFound)},
@@ -126,7 +126,7 @@ async def _read(reads: Reads, statement: Prepared, if_none_match: str | None, **
 
 
 @router.patch(
-    "/{product_id}",
+    "/{product_id:uuid}",
     summary="Change a product",
     response_model=ProductRead,
     responses=problems(ProductNotFound, VersionMismatch),
