@@ -48,6 +48,7 @@ from .touchpoints.fields import COUNTABLE
 ROUTERS = (
     access.router,
     customers.router,
+    decisions.router,  # routes are looked through in this order, and this one is asked while somebody waits
     fields.router,
     jobs.router,
     workers.router,
@@ -59,7 +60,6 @@ ROUTERS = (
     segments.router,
     members.router,
     offers.router,
-    decisions.router,
     health.router,
     pages.router,
 )

@@ -1,12 +1,13 @@
 """The ranking and the reasons, as laws over any offers."""
 
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crm_api.offers.rules import LONGEST_VALIDITY, Candidate, candidates, decide, good_until, hindrances
+from crm_api.offers.rules import LONGEST_VALIDITY, Candidate, Verdict, decide, good_until, hindrances, slate_of
 
 NOON = datetime(2026, 1, 15, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -46,6 +47,14 @@ def candidate(draw: st.DrawFn, code: str) -> Candidate:
     )
 
 
+def judged(
+    offers: Sequence[Candidate], eligible: Mapping[str, bool], limit: int, most_rejected: int | None = None
+) -> Verdict:
+    """Decide by e-mail at noon."""
+    slate = slate_of(offers, "email", NOON)
+    return decide(slate, eligible, channel="email", at=NOON, limit=limit, most_rejected=most_rejected)
+
+
 OFFERS = st.integers(0, 8).flatmap(lambda count: st.tuples(*(candidate(f"OFFER-{n}") for n in range(count)))).map(list)
 ELIGIBLE = st.fixed_dictionaries({name: st.booleans() for name in ("young", "rich", "vegetarian")})
 LIMIT = st.integers(1, 10)
@@ -57,15 +66,15 @@ def test_the_order_of_offers_does_not_matter(
 ) -> None:
     shuffled = list(offers)
     random.shuffle(shuffled)  # type: ignore[attr-defined]
-    known = decide(offers, eligible, channel="email", at=NOON, limit=limit)
-    assert decide(shuffled, eligible, channel="email", at=NOON, limit=limit) == known
+    known = judged(offers, eligible, limit)
+    assert judged(shuffled, eligible, limit) == known
 
 
 @given(OFFERS, ELIGIBLE, LIMIT)
 def test_every_offer_is_told_of_once_with_a_reason(
     offers: list[Candidate], eligible: dict[str, bool], limit: int
 ) -> None:
-    verdict = decide(offers, eligible, channel="email", at=NOON, limit=limit)
+    verdict = judged(offers, eligible, limit)
     told = [each.code for each, _ in [*verdict.chosen, *verdict.rejected]]
     assert sorted(told) == sorted(each.code for each in offers)
     assert all(reasons for _, reasons in [*verdict.chosen, *verdict.rejected])
@@ -76,19 +85,22 @@ def test_every_offer_is_told_of_once_with_a_reason(
 def test_only_the_entitled_are_chosen_and_the_best_of_them(
     offers: list[Candidate], eligible: dict[str, bool], limit: int
 ) -> None:
-    verdict = decide(offers, eligible, channel="email", at=NOON, limit=limit)
+    verdict = judged(offers, eligible, limit)
     entitled = [
-        each for each in candidates(offers, "email", NOON) if each.eligibility is None or eligible[each.eligibility]
+        each
+        for each in slate_of(offers, "email", NOON).candidates
+        if each.eligibility is None or eligible[each.eligibility]
     ]
     assert [each for each, _ in verdict.chosen] == sorted(entitled, key=lambda each: each.rank)[:limit]
+    assert all(hindrances(each, "email", NOON) == [] for each in entitled)
 
 
 @given(OFFERS, ELIGIBLE, LIMIT, candidate("NEW"))
 def test_an_offer_that_is_not_made_changes_nothing(
     offers: list[Candidate], eligible: dict[str, bool], limit: int, new: Candidate
 ) -> None:
-    before = decide(offers, eligible, channel="email", at=NOON, limit=limit)
-    after = decide([*offers, new], eligible, channel="email", at=NOON, limit=limit)
+    before = judged(offers, eligible, limit)
+    after = judged([*offers, new], eligible, limit)
     why = {each.code: [reason.code for reason in reasons] for each, reasons in after.rejected}.get("NEW")
     if why == ["outranked"]:
         assert [each for each, _ in after.chosen] == [each for each, _ in before.chosen]
@@ -97,8 +109,26 @@ def test_an_offer_that_is_not_made_changes_nothing(
         assert [each for each in after.rejected if each[0] != new] == before.rejected
 
 
+@given(OFFERS, ELIGIBLE, LIMIT, st.integers(0, 5))
+def test_of_many_rejected_the_nearest_are_told(
+    offers: list[Candidate], eligible: dict[str, bool], limit: int, most: int
+) -> None:
+    everything, some = judged(offers, eligible, limit), judged(offers, eligible, limit, most)
+    assert some.chosen == everything.chosen
+    assert some.rejected == everything.rejected[:most]
+    assert some.rejected_count == everything.rejected_count == len(everything.rejected)
+
+
+@given(OFFERS, st.integers(-80, 80), st.integers(-80, 80))
+def test_a_slate_is_the_same_as_long_as_it_holds(offers: list[Candidate], one: int, other: int) -> None:
+    first, second = (NOON + timedelta(hours=hours) for hours in (one, other))
+    slate = slate_of(offers, "email", first)
+    assert slate.holds(first)
+    assert slate.holds(second) == (slate_of(offers, "email", second) == slate)
+
+
 def chosen_codes(*offers: Candidate) -> list[str]:
-    verdict = decide(offers, {}, channel="email", at=NOON, limit=10)
+    verdict = judged(offers, {}, 10)
     return [each.code for each, _ in verdict.chosen]
 
 
@@ -140,7 +170,7 @@ def test_priority_then_margin_then_code() -> None:
     ],
 )
 def test_a_choice_says_what_decided(first: dict[str, object], second: dict[str, object], code: str, words: str) -> None:
-    verdict = decide([offer("A", **first), offer("B", **second)], {}, channel="email", at=NOON, limit=1)
+    verdict = judged([offer("A", **first), offer("B", **second)], {}, 1)
     (winner, reasons) = verdict.chosen[0]
     assert (winner.code, reasons[1].code) == ("A", code)
     assert words in reasons[1].detail

@@ -16,6 +16,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase
+from sqlalchemy.orm import Session as OrmSession
 
 from ..settings import Settings
 from .read import Reader
@@ -58,6 +59,15 @@ class Base(DeclarativeBase):
     }
 
 
+class _Session(OrmSession):
+    """A session that knows whether its transaction has begun in the database."""
+
+
+@event.listens_for(_Session, "after_begin")
+def _note_beginning(session: OrmSession, _transaction: object, _connection: object) -> None:
+    session.info["has_begun"] = True
+
+
 class Database:
     """Connections of one process; `async with` opens and closes them, and nothing is connected before it is needed."""
 
@@ -74,13 +84,14 @@ class Database:
             connect_args={"server_settings": _SERVER_SETTINGS, "timeout": 5},
         )
         event.listen(self.engine.sync_engine, "checkout", _refuse_dead_connection)
-        self.sessions = async_sessionmaker(self.engine, expire_on_commit=False)
+        self.sessions = async_sessionmaker(self.engine, expire_on_commit=False, sync_session_class=_Session)
         self.pool = await asyncpg.create_pool(
             self._settings.driver_dsn,
             min_size=0,
             max_size=size,
             timeout=5,
             server_settings=_SERVER_SETTINGS,
+            max_cacheable_statement_size=0,  # no bound: what is long to read is longest to plan
             init=_read_as_wire,
             reset=_keep_session,
         )
@@ -106,8 +117,27 @@ class Database:
                 yield session
                 for act in session.info.get("before_commit", ()):
                     await act()
+                await self._write_last(session)
             for tell in session.info.get("after_commit", ()):
                 await tell()
+
+
+    async def _write_last(self, session: AsyncSession) -> None:
+        """Run what `write_last` was given: in the session's transaction, or as one of its own if none has begun."""
+        wish = session.info.get("last_write")
+        if wish is None:
+            return
+        sql, arguments = wish
+        where = await driver(session) if session.info.get("has_begun") else self.pool
+        await where.execute(sql, *arguments)
+
+
+def write_last(session: AsyncSession, sql: str, *arguments: Any) -> None:
+    """Run one statement of the driver as the last act of the transaction.
+
+    When it is also the only one it is a transaction by itself: one round trip, where BEGIN and COMMIT make three.
+    """
+    session.info["last_write"] = (sql, arguments)
 
 
 async def driver(session: AsyncSession) -> asyncpg.Connection:

@@ -23,17 +23,18 @@ class Prepared:
         compiled = statement.compile(dialect=_DIALECT)
         self.sql = str(compiled)
         self._names: Sequence[str] = compiled.positiontup or ()
-        self._fixed = compiled.params
-        self._writers: list[Callable[[Any], Any] | None] = [
-            compiled._bind_processors.get(name)  # type: ignore[misc]
-            for name in self._names
-        ]
+        self._writers: Mapping[str, Callable[[Any], Any]] = compiled._bind_processors  # type: ignore[assignment]
+        # Written once: a list of hundreds that is bound in the statement would else be written anew by every call.
+        self._fixed = {name: self._written(name, compiled.params[name]) for name in self._names}
 
     def arguments(self, values: Mapping[str, Any]) -> list[Any]:
         """Order the values as the driver wants them; those bound in the statement itself may be left out."""
         fixed = self._fixed
-        chosen = [values.get(name, fixed[name]) for name in self._names]
-        return [value if write is None else write(value) for write, value in zip(self._writers, chosen, strict=True)]
+        return [self._written(name, values[name]) if name in values else fixed[name] for name in self._names]
+
+    def _written(self, name: str, value: Any) -> Any:
+        write = self._writers.get(name)
+        return value if write is None else write(value)
 
 
 class Reader:

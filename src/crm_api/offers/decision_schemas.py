@@ -125,7 +125,7 @@ class DecisionRead(Output):
     chosen: Annotated[list[ChosenOffer], Field(description="The best first; empty when nothing is to be offered")]
     rejected: Annotated[
         list[RejectedOffer],
-        Field(description="Those that came nearest first, at most 100; drafts and retired offers are looked at last"),
+        Field(description="Those that came nearest first, at most 50; drafts and retired offers are looked at last"),
     ]
     rejected_count: Annotated[int, Field(description="Of all offers that were looked at and rejected")]
 

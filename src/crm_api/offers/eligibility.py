@@ -6,7 +6,7 @@ conditions side by side took fourteen times as long (measured, PostgreSQL 18).
 """
 
 from collections import OrderedDict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -34,16 +34,13 @@ from sqlalchemy import (
     true,
 )
 from sqlalchemy.dialects.postgresql import aggregate_order_by, array
-from sqlalchemy.dialects.postgresql.asyncpg import dialect as asyncpg_dialect
 from sqlalchemy.sql.visitors import replacement_traverse
-from sqlalchemy.types import TypeEngine
 
 from ..audience import Audience, Catalog, Moment, condition, moving_bounds, windows_of
 from ..core.read import Prepared
 from ..customers.models import Customer
 from .queries import EDITION
 
-_DIALECT: Final = asyncpg_dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy leaves its dialects untyped
 _TAKEN: Final = frozenset({BigInteger, Boolean, Date, DateTime, Integer, Numeric, String, Text, Uuid})
 _MOST_SHAPES: Final = 10_000
 _MOST_QUESTIONS: Final = 64
@@ -51,12 +48,12 @@ _MOST_QUESTIONS: Final = 64
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """An audience as a condition whose values are columns of a table `v`, and those values."""
+    """An audience as a condition, with the values in it that can be taken out."""
 
     condition: ColumnElement[bool]
-    values: tuple[tuple[Any, TypeEngine[Any]], ...]
-    shape: str
-    """Audiences with the same shape have the same condition."""
+    values: tuple[BindParameter[Any], ...]
+    shape: Hashable
+    """Audiences with the same shape have the same condition but for these values, which stand in the same order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +107,7 @@ class Questions:
         return question
 
     def _compiled(self, audiences: Mapping[str, Audience], catalog: Catalog, moment: Moment) -> Question:
-        groups: dict[str, list[str]] = {}
+        groups: dict[Hashable, list[str]] = {}
         for name, tree in audiences.items():
             if name not in self._asked:
                 self._asked[name] = _asked(condition(tree, catalog, moment))
@@ -131,30 +128,38 @@ def _question(columns: Sequence[ColumnElement[Any]]) -> Select[Any]:
 
 
 def _asked(met: ColumnElement[bool]) -> _Asked:
-    """Take the values out of a condition; what stays bound in it is part of the shape."""
-    values: list[tuple[Any, TypeEngine[Any]]] = []
-
-    def take(element: Any, **_: Any) -> ColumnElement[Any] | None:
-        if not isinstance(element, BindParameter) or not element.unique or type(element.type) not in _TAKEN:
-            return None
-        values.append((element.value, element.type))
-        # Only text, so that no subquery takes the table of values for one of its own.
-        return literal_column(f"v.p{len(values) - 1}", element.type)
-
-    condition_on_values = replacement_traverse(met, {}, take)
-    compiled = select(Customer.customer_id).where(condition_on_values).compile(dialect=_DIALECT)
-    kinds = [type(kind).__name__ for _, kind in values]
-    return _Asked(condition_on_values, tuple(values), repr((str(compiled), compiled.params, kinds)))
+    """Find the values in a condition; SQLAlchemy's cache key is the same for conditions that differ in values only."""
+    key = met._generate_cache_key()
+    assert key is not None  # noqa: S101  # nothing the compiler of audiences builds is without one
+    taken = tuple(bound for bound in key.bindparams if bound.unique and type(bound.type) in _TAKEN)
+    kept = [bound.value for bound in key.bindparams if bound.unique and type(bound.type) not in _TAKEN]
+    return _Asked(met, taken, (key.key, repr(kept)))
 
 
 def _answers(asked: Sequence[_Asked]) -> ColumnElement[Any]:
     """Answer an array: for each of some audiences of one shape, whether the customer is in it."""
-    met = asked[0].condition.is_(true())
-    kinds = [kind for _, kind in asked[0].values]
-    if not kinds:
-        return array([met] * len(asked))
-    columns = [literal([each.values[number][0] for each in asked], ARRAY(kind)) for number, kind in enumerate(kinds)]
-    names = [column(f"p{number}", kind) for number, kind in enumerate(kinds)]
-    table = func.unnest(*columns).table_valued(*names, with_ordinality="n").render_derived(name="v")
+    first = asked[0]
+    columns = {id(bound): [each.values[place].value for each in asked] for place, bound in enumerate(first.values)}
+    differing = {key: values for key, values in columns.items() if any(value != values[0] for value in values)}
+    if not differing:
+        return array([first.condition.is_(true())] * len(asked))
+    kinds = [bound.type for bound in first.values if id(bound) in differing]
+    names = {key: f"p{number}" for number, key in enumerate(differing)}
+    found = set()
+
+    def take(element: Any, **_: Any) -> ColumnElement[Any] | None:
+        name = names.get(id(element))
+        if name is None:
+            return None
+        found.add(name)
+        # Only text, so that no subquery takes the table of values for one of its own.
+        return literal_column(f"v.{name}", element.type)
+
+    met = replacement_traverse(first.condition, {}, take).is_(true())
+    if len(found) != len(names):
+        raise AssertionError("a value was left in the condition, and would be that of another audience")
+    values = [literal(each, ARRAY(kind)) for each, kind in zip(differing.values(), kinds, strict=True)]
+    listed = [column(name, kind) for name, kind in zip(names.values(), kinds, strict=True)]
+    table = func.unnest(*values).table_valued(*listed, with_ordinality="n").render_derived(name="v")
     answers = select(func.array_agg(aggregate_order_by(met, table.c.n))).select_from(table)
     return answers.correlate(Customer).scalar_subquery()

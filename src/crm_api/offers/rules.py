@@ -93,13 +93,41 @@ def hindrances(offer: Candidate, channel: str, at: datetime) -> list[Reason]:
     return found
 
 
-def candidates(offers: Iterable[Candidate], channel: str, at: datetime) -> list[Candidate]:
-    """Answer the offers that are worth asking whether the customer is eligible."""
-    return [offer for offer in offers if _distance(offer, channel, at) == _NEAR]
+@dataclass(frozen=True, slots=True)
+class Slate:
+    """The offers of one channel, before any customer is looked at. It is the same all through its time."""
+
+    candidates: tuple[Candidate, ...]
+    """Those that only the customer decides about, the best first."""
+    hindered: tuple[Candidate, ...]
+    """The others, the nearest first."""
+    since: datetime | None
+    until: datetime | None
+    """From the first instant on, and before the second, no offer begins or ends to be valid; None is open."""
+
+    def holds(self, at: datetime) -> bool:
+        """Say whether the slate is that of an instant."""
+        return (self.since is None or self.since <= at) and (self.until is None or at < self.until)
+
+
+def slate_of(offers: Iterable[Candidate], channel: str, at: datetime) -> Slate:
+    """Sort out which offers can be made in a channel at an instant."""
+    parts: list[list[Candidate]] = [[] for _ in range(_FAR + 1)]
+    since, until = None, None
+    for offer in sorted(offers, key=_RANK):
+        parts[_distance(offer, channel, at)].append(offer)
+        for bound in (offer.valid_from, offer.valid_until):
+            if bound is None:
+                continue
+            if bound <= at:
+                since = bound if since is None else max(since, bound)
+            else:
+                until = bound if until is None else min(until, bound)
+    return Slate(tuple(parts[_NEAR]), tuple(chain.from_iterable(parts[_NEAR + 1 :])), since, until)
 
 
 def decide(
-    offers: Iterable[Candidate],
+    slate: Slate,
     eligible: Mapping[str, bool],
     *,
     channel: str,
@@ -114,26 +142,17 @@ def decide(
     """
     good: list[Candidate] = []
     ineligible: list[Candidate] = []
-    hindered: list[list[Candidate]] = [[] for _ in range(_FAR + 1)]
-    for offer in sorted(offers, key=_RANK):
-        distance = _distance(offer, channel, at)
-        if distance != _NEAR:
-            hindered[distance].append(offer)
-        elif offer.eligibility is None or eligible[offer.eligibility]:
-            good.append(offer)
-        else:
-            ineligible.append(offer)
-    told: list[tuple[Candidate, list[Reason]]] = []
-    rejected = [*good[limit:], *ineligible, *chain.from_iterable(hindered)]
-    for place, offer in enumerate(rejected[:most_rejected], min(limit, len(good))):
-        if place < len(good):
-            told.append((offer, [_outranked(offer, good[limit - 1], limit)]))
-        elif place < len(good) + len(ineligible):
-            told.append((offer, [_NOT_ELIGIBLE]))
-        else:
-            told.append((offer, hindrances(offer, channel, at)))
+    for offer in slate.candidates:
+        entitled = offer.eligibility is None or eligible[offer.eligibility]
+        (good if entitled else ineligible).append(offer)
+    outranked = good[limit:]
+    told = [(offer, [_outranked(offer, good[limit - 1], limit)]) for offer in outranked[:most_rejected]]
+    for offer in ineligible if most_rejected is None else ineligible[: most_rejected - len(told)]:
+        told.append((offer, [_NOT_ELIGIBLE]))
+    for offer in slate.hindered if most_rejected is None else slate.hindered[: most_rejected - len(told)]:
+        told.append((offer, hindrances(offer, channel, at)))
     chosen = [(offer, _reasons_for(good, place)) for place, offer in enumerate(good[:limit])]
-    return Verdict(chosen, told, len(rejected))
+    return Verdict(chosen, told, len(outranked) + len(ineligible) + len(slate.hindered))
 
 
 def good_until(chosen: Iterable[Candidate], at: datetime) -> datetime:

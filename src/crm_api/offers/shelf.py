@@ -3,7 +3,8 @@
 import asyncio
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Final
 
 import orjson
@@ -12,10 +13,11 @@ from ..audience import Audience, read_tree
 from ..core.money import Money
 from ..core.read import Reader
 from . import queries
-from .rules import Candidate
+from .rules import Candidate, Slate, slate_of
 
 MOST_NOT_LIVE: Final = 200
 """Drafts and retired offers are kept only to be told as such; the most recently changed ones are enough."""
+_MOST_SLATES: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,17 @@ class Shelf:
     """By id: content per channel."""
     audiences: Mapping[str, Audience]
     """By name: who may get an offer."""
+    _slates: dict[str, Slate] = field(default_factory=dict)
+
+    def slate(self, channel: str, at: datetime) -> Slate:
+        """Answer the offers of a channel at an instant; the slate asked for last is kept, since most ask for now."""
+        kept = self._slates.get(channel)
+        if kept is None or not kept.holds(at):
+            kept = slate_of(self.offers, channel, at)
+            if len(self._slates) >= _MOST_SLATES:
+                self._slates.clear()
+            self._slates[channel] = kept
+        return kept
 
 
 class Shelves:

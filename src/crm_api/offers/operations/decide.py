@@ -7,12 +7,12 @@ from typing import Any, Final
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import JSON, Text, bindparam, cast, insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ...access import Principal
 from ...audience import Catalog, Moment
 from ...core.clock import now
+from ...core.db import write_last
 from ...core.ids import new_id
 from ...core.problems import NotAvailable
 from ...core.read import Reader, dump
@@ -22,14 +22,16 @@ from ...customers.queries import ID_OF_EXTERNAL_KEY
 from ...customers.rules import external_key
 from ..decision_schemas import DecisionWish
 from ..eligibility import Questions
-from ..models import Decision
 from ..problems import CustomerArchived
-from ..rules import Candidate, Reason, Verdict, candidates, decide, good_until
+from ..rules import Candidate, Reason, Verdict, decide, good_until
 from ..shelf import Shelf, Shelves
 
-MOST_REJECTED: Final = 100
+MOST_REJECTED: Final = 50
 _MOST_LOADS: Final = 5
-_KEEP: Final = insert(Decision).values(document=cast(bindparam("text", type_=Text), JSON))
+_KEEP: Final = """
+    INSERT INTO decision (customer_id, id, channel, decided_at, decided_by, valid_until, document)
+    VALUES ($1, $2, $3, $4, $5, $6, $7::text::json)
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,16 +79,8 @@ async def make_decision(session: AsyncSession, reader: Reader, who: Principal, w
         "rejected_count": verdict.rejected_count,
     }
     text = dump(document)
-    kept = {
-        "customer_id": UUID(customer_id),
-        "id": made,
-        "channel": wish.channel,
-        "decided_at": decided_at,
-        "decided_by": who.client_id,
-        "valid_until": document["valid_until"],
-        "text": text.decode(),
-    }
-    await session.execute(_KEEP, kept)
+    row = (customer_id, made, wish.channel, decided_at, who.client_id, document["valid_until"], text.decode())
+    write_last(session, _KEEP, *row)
     return Made(made, customer_id, text)
 
 
@@ -111,14 +105,12 @@ async def _judge(
     moment = Moment(at, desk.zone)
     shelf = await desk.shelves.present(reader)
     for _ in range(_MOST_LOADS):
-        wanted = {
-            offer.eligibility: shelf.audiences[offer.eligibility]
-            for offer in candidates(shelf.offers, wish.channel, at)
-            if offer.eligibility is not None
-        }
+        slate = shelf.slate(wish.channel, at)
+        wanted = {offer.eligibility for offer in slate.candidates if offer.eligibility is not None}
         question = desk.questions.about(wanted)
         if question is None:
-            question = desk.questions.compile(wanted, await with_custom_fields(session, desk.catalog), moment)
+            audiences = {name: shelf.audiences[name] for name in wanted}
+            question = desk.questions.compile(audiences, await with_custom_fields(session, desk.catalog), moment)
         row = await reader.row(question.statement, customer_id=customer_id, **question.values_at(moment))
         if row is None:
             raise CustomerNotFound(f"No customer has the id {customer_id}")
@@ -127,7 +119,7 @@ async def _judge(
         if row["edition"] == shelf.edition:
             eligible = question.answers(row)
             return shelf, decide(
-                shelf.offers, eligible, channel=wish.channel, at=at, limit=wish.limit, most_rejected=MOST_REJECTED
+                slate, eligible, channel=wish.channel, at=at, limit=wish.limit, most_rejected=MOST_REJECTED
             )
         shelf = await desk.shelves.renewed(reader, shelf)
     raise NotAvailable("The offers change faster than they can be read", headers={"Retry-After": "1"})
