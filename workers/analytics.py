@@ -8,9 +8,11 @@ import hashlib
 import resource
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
 from contextlib import contextmanager
 from typing import Any, Final
+
+import polars as pl
 
 from crm_api.analytics import rfm, rfm_wire
 from crm_api.analytics.schemas import CustomerRange, RunRead, RunWork
@@ -25,7 +27,8 @@ MODELS: Final[dict[str, Callable[[Mapping[str, Any]], Model]]] = {rfm.MODEL: Rfm
 """How each model is made of a run's parameters."""
 CUSTOMERS_IN_A_RANGE: Final = 50_000
 ROWS_IN_A_PART: Final = 50_000
-_BLOCK_BYTES: Final = 8 * 1024 * 1024
+_BLOCK_BYTES: Final = 4 * 1024 * 1024
+_PARTS_AT_ONCE: Final = 2
 _TRIES: Final = 3
 _SETTLE_SECONDS: Final = 1.0
 _READ, _COMPUTED, _WRITTEN = 0.8, 0.85, 0.98
@@ -94,27 +97,28 @@ class _Computation:
         for tries_left in reversed(range(_TRIES)):
             try:
                 ids = b"".join([piece async for piece in analytics.stream_population(self._api, run.id, customers)])
-                population = rfm_wire.read_ids(ids)
-                condensed, count = [], 0
                 feed = analytics.stream_facts(self._api, run, customers, fields=model.fields, kinds=model.kinds)
-                async for columns, lines in _blocks(feed):
-                    count += lines.count(b"\n")
-                    condensed.append(await asyncio.to_thread(model.condense, Block(lines, columns, population)))
-                return condensed, count
+                return await _condensed(model, feed, rfm_wire.read_ids(ids))
             except ApiInterrupted:
                 if not tries_left:
                     raise
         raise AssertionError("the last try either returns or raises")
 
     async def _write(self, outcome: Outcome) -> str:
-        """Send all rows; answers their hash, which is taken of one header and all lines."""
+        """Send all rows, two parts at a time; answers their hash, which is taken of one header and all lines."""
+        parts = enumerate(rfm_wire.parts(outcome.rows, ROWS_IN_A_PART))
         digest, sent = hashlib.sha256(), 0
-        for part, (header, lines) in enumerate(rfm_wire.parts(outcome.rows, ROWS_IN_A_PART)):
-            digest.update(lines if part else header + lines)
-            stored = await analytics.send_rows(self._api, self._run_id, self._job.lease_id, part, header + lines)
-            sent += stored.row_count
-            share = sent / outcome.rows.height
-            await self._report(_COMPUTED + share * (_WRITTEN - _COMPUTED), {"rows_written": sent})
+
+        async def send_parts() -> None:
+            nonlocal sent
+            for part, (header, lines) in parts:
+                digest.update(lines if part else header + lines)
+                stored = await analytics.send_rows(self._api, self._run_id, self._job.lease_id, part, header + lines)
+                sent += stored.row_count
+                share = sent / outcome.rows.height
+                await self._report(_COMPUTED + share * (_WRITTEN - _COMPUTED), {"rows_written": sent})
+
+        await _side_by_side(send_parts() for _ in range(_PARTS_AT_ONCE))
         if not outcome.rows.height:
             digest.update(outcome.rows.write_csv().encode())
         return digest.hexdigest()
@@ -136,6 +140,31 @@ class _Computation:
         began = time.monotonic()
         yield
         self._seconds[name] = round(time.monotonic() - began, 3)
+
+
+async def _condensed(model: Model, feed: AsyncIterator[bytes], population: pl.DataFrame) -> tuple[list[Any], int]:
+    """Reduce a feed block by block, each while the next one is read; answers also how many facts it held."""
+    reducing: list[asyncio.Task[Any]] = []
+    count = 0
+    try:
+        async for columns, lines in _blocks(feed):
+            count += lines.count(b"\n")
+            await asyncio.gather(*reducing[-1:])  # one at a time, so that no more than two blocks are in memory
+            reducing.append(asyncio.create_task(asyncio.to_thread(model.condense, Block(lines, columns, population))))
+        return list(await asyncio.gather(*reducing)), count
+    finally:
+        await asyncio.gather(*reducing, return_exceptions=True)
+
+
+async def _side_by_side(works: Iterable[Coroutine[Any, Any, None]]) -> None:
+    """Do several things at once; the first failure ends all of them and is raised as it is."""
+    tasks = [asyncio.create_task(work) for work in works]
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _blocks(feed: AsyncIterator[bytes]) -> AsyncIterator[tuple[list[str], bytes]]:

@@ -2,9 +2,9 @@
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import orjson
 from fastapi import Request
@@ -37,7 +37,7 @@ async def received(request: Request, table: ScoreTable, lines: Spool) -> Upload:
     columns: Sequence[str] = () if kind == CSV else table.names
     count = 0
     async for records in chunks(request, LineCutter(_LONGEST_LINE)):
-        good = list(_good(records, count))
+        good = _good(records, count)
         if not columns:
             columns = _header(good.pop(0), table)
         if count + len(good) > MOST_ROWS:
@@ -47,12 +47,12 @@ async def received(request: Request, table: ScoreTable, lines: Spool) -> Upload:
     return Upload(lines, columns or table.names)
 
 
-def _good(records: Sequence[Record], first: int) -> Iterator[bytes]:
+def _good(records: Sequence[Record], first: int) -> list[bytes]:
     for index, record in enumerate(records, first):
         if isinstance(record, Problem):
             record.errors = [finding(f"/{index}", record.code, record.detail)]
             raise record
-        yield record
+    return cast(list[bytes], records)
 
 
 def _header(line: bytes, table: ScoreTable) -> list[str]:
@@ -71,10 +71,12 @@ def _header(line: bytes, table: ScoreTable) -> list[str]:
 
 def _closed(lines: Sequence[bytes], first: int) -> bytes:
     """Join lines of CSV. No value holds a line end, so a quote is closed on its own line. Errors: InvalidRequest."""
-    for index, line in enumerate(lines, first):
-        if line.count(b'"') % 2:
-            raise _wrong_line(f"/{index}", "invalid-csv", "a quote is not closed on its line")
-    return b"".join(line + b"\n" for line in lines)
+    text = b"\n".join([*lines, b""])
+    if b'"' in text:
+        for index, line in enumerate(lines, first):
+            if line.count(b'"') % 2:
+                raise _wrong_line(f"/{index}", "invalid-csv", "a quote is not closed on its line")
+    return text
 
 
 def _as_csv(lines: Sequence[bytes], first: int, table: ScoreTable) -> bytes:

@@ -17,6 +17,8 @@ from .read import Prepared, Reader
 _LONGEST_WRITE: Final = timedelta(seconds=LONGEST_WRITE_SECONDS)
 _CLOCKS_DIFFER: Final = timedelta(milliseconds=250)
 """Clocks of the database and of the machines that stamp rows differ by less than this."""
+_LOOKS: Final = 10
+_PAUSE_SECONDS: Final = 0.1
 
 _activity = table(
     "pg_stat_activity", column("pid"), column("datname"), column("backend_type"), column("xact_start"), column("query")
@@ -38,7 +40,8 @@ async def is_final(reader: Reader, until: datetime) -> bool:
     """Say whether everything recorded up to a time can be read by now. Once final, a time stays final.
 
     After the longest write it always is; before, when no transaction is left that began early enough to hold such rows.
-    To tell, a quarter of a second has to pass since the time, and is waited for.
+    To tell, a quarter of a second has to pass since the time, and is waited for; most writes end within a second, which
+    is waited for too.
     """
     at = now()
     if at >= until + _LONGEST_WRITE:
@@ -46,5 +49,9 @@ async def is_final(reader: Reader, until: datetime) -> bool:
     if at < until:
         return False
     await asyncio.sleep((until + _CLOCKS_DIFFER - at).total_seconds())
-    row = await reader.row(_ARE_OPEN, before=until + _CLOCKS_DIFFER)
-    return row is not None and not row["are_open"]
+    for _ in range(_LOOKS):
+        row = await reader.row(_ARE_OPEN, before=until + _CLOCKS_DIFFER)
+        if row is not None and not row["are_open"]:
+            return True
+        await asyncio.sleep(_PAUSE_SECONDS)
+    return False
