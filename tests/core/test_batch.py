@@ -1,5 +1,6 @@
 """The bulk door, on a planted domain of pairs: whatever arrives, in whatever pieces, each line is told its fate."""
 
+import asyncio
 import gzip
 import random
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -437,3 +438,12 @@ def test_the_operation_is_documented(planted: FastAPI) -> None:
     assert set(operation["requestBody"]["content"]) == {"application/x-ndjson", "text/csv"}
     assert set(operation["responses"]["200"]["content"]) == {"application/x-ndjson"}
     assert "itemSchema" in operation["responses"]["200"]["content"]["application/x-ndjson"]
+
+
+async def test_many_batches_at_once_share_the_places(pairs: Api, planted: FastAPI, database: Database) -> None:
+    bodies = [ndjson(*({"key": f"{batch}-{n}", "value": n} for n in range(6_000))) for batch in range(12)]
+    queries = ["", "?atomic=true", "?results=all"] * 4
+    answers = await asyncio.gather(*(load(pairs, body, query) for body, query in zip(bodies, queries, strict=True)))
+    assert [answer[-1]["summary"]["created"] for answer in answers] == [6_000] * 12
+    assert len(await stored(database)) == 72_000
+    assert planted.state.batch_places._value == 4

@@ -51,6 +51,8 @@ _LINES_AT_ONCE: Final = 250
 """Lines validated before others get their turn: some 5 ms."""
 _STORE_SECONDS: Final = LONGEST_WRITE_SECONDS - 5
 _MOST_ERRORS: Final = 50
+_CHUNKS_IN_MEMORY: Final = 4
+"""Chunks of all batches of a process that are more than text: validated, or being stored. Others wait unread."""
 _LINE: Final = orjson.OPT_APPEND_NEWLINE | orjson.OPT_UTC_Z
 _CHANGING: Final = ("created", "updated")
 
@@ -158,6 +160,7 @@ class _Run(Generic[Row]):
         self._batch, self._request, self._client_id = batch, request, client_id
         self._database: Database = request.app.state.database
         self._settings: Settings = request.app.state.settings
+        self._places = _places(request)
         self._every_line = every_line
         self._id = new_id()
         self._counts: Counter[str] = Counter()
@@ -172,10 +175,17 @@ class _Run(Generic[Row]):
         storing: asyncio.Task[None] | None = None
         try:
             async for records in chunks(self._request, cutter):
-                rows = await self._validated(records)
-                if storing is not None:
-                    await storing
+                await self._places.acquire()
+                try:
+                    rows = await self._validated(records)
+                    if storing is not None:
+                        await storing
+                except BaseException:
+                    self._places.release()
+                    raise
                 storing = asyncio.create_task(self._store_chunk(rows))
+                storing.add_done_callback(self._give_place_back)
+                del records, rows  # nothing but the task holds them
             if storing is not None:
                 await storing
         except Exception as error:
@@ -191,14 +201,16 @@ class _Run(Generic[Row]):
         with Spool() as lines:
             wrong: list[tuple[int, Problem]] = []
             async for records in chunks(self._request, cutter):
-                rows = await self._validated(records)
+                async with self._places:
+                    rows = await self._validated(records)
                 wrong += self._rejected(rows, most=_MOST_ERRORS - len(wrong))
                 self._counts["received"] += len(rows)
                 lines.write(b"".join(line.strip() + b"\n" for line in records if isinstance(line, bytes)))
             self._refuse(wrong)
             received, self._counts = self._counts["received"], Counter()
             try:
-                async with asyncio.timeout(_STORE_SECONDS), self._intake() as intake:
+                # The place first: who holds a connection must not wait for a place, or both could run out.
+                async with self._places, asyncio.timeout(_STORE_SECONDS), self._intake() as intake:
                     async for records in _again(lines):
                         found = await self._store_rows(intake, await self._validated(records))
                         self._refuse(self._rejected(found, most=_MOST_ERRORS), received)
@@ -221,6 +233,9 @@ class _Run(Generic[Row]):
         except TimeoutError:
             raise NotAvailable("The database is too busy", headers={"Retry-After": "5"}) from None
         self._tell(found)
+
+    def _give_place_back(self, _task: object) -> None:
+        self._places.release()
 
     @asynccontextmanager
     async def _intake(self) -> AsyncIterator[Intake]:
@@ -284,6 +299,14 @@ class _Run(Generic[Row]):
             return error
         problem.members["summary"] = self.summary()
         return problem
+
+
+def _places(request: Request) -> asyncio.Semaphore:
+    state = request.app.state
+    if not hasattr(state, "batch_places"):
+        state.batch_places = asyncio.Semaphore(_CHUNKS_IN_MEMORY)
+    places: asyncio.Semaphore = state.batch_places
+    return places
 
 
 async def _ended(storing: asyncio.Task[None] | None) -> None:

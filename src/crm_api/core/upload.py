@@ -12,7 +12,7 @@ from starlette.requests import ClientDisconnect
 from .problems import Problem, UnsupportedMediaType
 
 RECORDS_IN_A_CHUNK: Final = 5_000
-CHUNK_BYTES: Final = 4 * 1024 * 1024
+CHUNK_BYTES: Final = 2 * 1024 * 1024
 _PIECE_BYTES: Final = 256 * 1024
 _MOST_EXPANSION: Final = 500
 """What NDJSON compresses to at most is about 100; this refuses files that are nothing but expansion."""
@@ -88,7 +88,7 @@ class LineCutter:
 
 
 async def chunks(request: Request, cutter: Cutter) -> AsyncIterator[list[Record]]:
-    """Read the body to its end in chunks of at most RECORDS_IN_A_CHUNK records and about 4 MiB; blank lines are none.
+    """Read the body to its end in chunks of at most RECORDS_IN_A_CHUNK records and about 2 MiB; blank lines are none.
 
     Errors: UnsupportedMediaType (Content-Encoding), BadEncoding, ExpandsTooMuch, UploadCutOff.
     """
