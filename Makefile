@@ -32,7 +32,7 @@ bench-large: .venv/installed ## The same at 1,000,000 customers; takes long
 	$(BIN)/python -m tests.benchmarks --large $(ARGS)
 
 fuzz: .venv/installed ## Look for answers the API should not give, far longer than the tests do
-	CRM_FUZZ_EXAMPLES=$(or $(EXAMPLES),1000) $(BIN)/pytest tests/test_fuzz.py $(ARGS)
+	CRM_FUZZ_COVERAGE=1 CRM_FUZZ_EXAMPLES=$(or $(EXAMPLES),1000) $(BIN)/pytest -n 2 tests/test_fuzz.py $(ARGS)
 
 openapi: .venv/installed ## Write openapi/ anew from the code
 	@$(CRM) openapi
@@ -45,9 +45,9 @@ help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .venv/installed: requirements.lock pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' \
-		|| { echo "Python 3.11 is needed; found: $$($(PYTHON) --version 2>&1). Try: make PYTHON=/path/to/python3.11"; exit 1; }
-	@$(PYTHON) -m venv .venv || { echo "The venv module is missing; on Debian: apt-get install python3.11-venv"; exit 1; }
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null \
+		|| { echo "Python 3.11 is needed; found: $$("$(PYTHON)" --version 2>&1). Try: make PYTHON=/path/to/python3.11"; exit 1; }
+	@"$(PYTHON)" -m venv .venv || { echo "The venv module is missing; on Debian: apt-get install python3.11-venv"; exit 1; }
 	@echo "Installing the locked packages into .venv (once; some minutes)"
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation --editable .
