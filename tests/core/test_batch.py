@@ -446,4 +446,4 @@ async def test_many_batches_at_once_share_the_places(pairs: Api, planted: FastAP
     answers = await asyncio.gather(*(load(pairs, body, query) for body, query in zip(bodies, queries, strict=True)))
     assert [answer[-1]["summary"]["created"] for answer in answers] == [6_000] * 12
     assert len(await stored(database)) == 72_000
-    assert planted.state.batch_places._value == 4
+    assert planted.state.batch_places._value == 3

@@ -51,7 +51,7 @@ _LINES_AT_ONCE: Final = 250
 """Lines validated before others get their turn: some 5 ms."""
 _STORE_SECONDS: Final = LONGEST_WRITE_SECONDS - 5
 _MOST_ERRORS: Final = 50
-_CHUNKS_IN_MEMORY: Final = 4
+_CHUNKS_IN_MEMORY: Final = 3
 """Chunks of all batches of a process that are more than text: validated, or being stored. Others wait unread."""
 _LINE: Final = orjson.OPT_APPEND_NEWLINE | orjson.OPT_UTC_Z
 _CHANGING: Final = ("created", "updated")
