@@ -121,7 +121,6 @@ class Database:
             for tell in session.info.get("after_commit", ()):
                 await tell()
 
-
     async def _write_last(self, session: AsyncSession) -> None:
         """Run what `write_last` was given: in the session's transaction, or as one of its own if none has begun."""
         wish = session.info.get("last_write")
