@@ -216,7 +216,7 @@ async def upsert_customer(
 
 
 @router.get(
-    "/{customer_id}",
+    "/{customer_id:uuid}",
     summary="Read a customer",
     response_model=CustomerRead,
     responses={304: {"description": "Not modified"}, **problems(CustomerNotFound)},
@@ -238,7 +238,7 @@ async def _read(reads: Reader, customer_id: str, if_none_match: str | None) -> R
 
 
 @router.patch(
-    "/{customer_id}",
+    "/{customer_id:uuid}",
     summary="Change a customer",
     response_model=CustomerRead,
     responses=problems(CustomerNotFound, ContactPointTaken, ExternalIdTaken, VersionMismatch),
@@ -262,7 +262,7 @@ async def change_customer(
 
 
 @router.post(
-    "/{customer_id}/archive",
+    "/{customer_id:uuid}/archive",
     summary="Archive a customer",
     response_model=CustomerRead,
     responses=problems(CustomerNotFound, VersionMismatch),
@@ -281,7 +281,7 @@ async def archive_customer(
 
 
 @router.post(
-    "/{customer_id}/restore",
+    "/{customer_id:uuid}/restore",
     summary="Restore a customer",
     response_model=CustomerRead,
     responses=problems(CustomerNotFound, VersionMismatch),
