@@ -46,9 +46,9 @@ from .touchpoints.daily_facts import daily_facts
 from .touchpoints.fields import COUNTABLE
 
 ROUTERS = (
+    customers.router,  # routes are looked through in this order: first those that are asked while somebody waits
+    decisions.router,
     access.router,
-    customers.router,
-    decisions.router,  # routes are looked through in this order, and this one is asked while somebody waits
     fields.router,
     jobs.router,
     workers.router,

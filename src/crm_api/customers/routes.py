@@ -84,6 +84,28 @@ def _reads(request: Request) -> Reader:
     return reader
 
 
+@router.get(
+    "/{customer_id:uuid}",
+    summary="Read a customer",
+    response_model=CustomerRead,
+    responses={304: {"description": "Not modified"}, **problems(CustomerNotFound)},
+)
+async def read_customer(
+    request: Request, customer_id: UUID, _who: CanRead, if_none_match: IfNoneMatch = None
+) -> Response:
+    """Answer a customer, archived or not. Scope: customers:read."""
+    return await _read(_reads(request), str(customer_id), if_none_match)
+
+
+async def _read(reads: Reader, customer_id: str, if_none_match: str | None) -> Response:
+    row = await reads.row(queries.BY_ID, customer_id=customer_id)
+    if row is None:
+        raise CustomerNotFound(f"No customer has the id {customer_id}")
+    if is_known(if_none_match, row["version"]):
+        return Response(status_code=304, headers={"ETag": etag(row["version"]), "Cache-Control": "no-store"})
+    return answer(queries.document(row), version=row["version"])
+
+
 @router.post(
     "",
     status_code=201,
@@ -213,28 +235,6 @@ async def upsert_customer(
         version=document["version"],
         headers={"Location": f"/v1/customers/{document['id']}"} if done.result == "created" else None,
     )
-
-
-@router.get(
-    "/{customer_id:uuid}",
-    summary="Read a customer",
-    response_model=CustomerRead,
-    responses={304: {"description": "Not modified"}, **problems(CustomerNotFound)},
-)
-async def read_customer(
-    request: Request, customer_id: UUID, _who: CanRead, if_none_match: IfNoneMatch = None
-) -> Response:
-    """Answer a customer, archived or not. Scope: customers:read."""
-    return await _read(_reads(request), str(customer_id), if_none_match)
-
-
-async def _read(reads: Reader, customer_id: str, if_none_match: str | None) -> Response:
-    row = await reads.row(queries.BY_ID, customer_id=customer_id)
-    if row is None:
-        raise CustomerNotFound(f"No customer has the id {customer_id}")
-    if is_known(if_none_match, row["version"]):
-        return Response(status_code=304, headers={"ETag": etag(row["version"]), "Cache-Control": "no-store"})
-    return answer(queries.document(row), version=row["version"])
 
 
 @router.patch(
