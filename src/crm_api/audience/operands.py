@@ -143,10 +143,10 @@ def _datetime(target: Typed, raw: Any) -> datetime:
         raise _wrong_type(target)
     try:
         return _INSTANT.validate_python(raw).astimezone(UTC)
-    except ValidationError:
+    except ValidationError as error:
+        if error.errors()[0]["type"] == "out_of_range":
+            raise WrongOperand("out-of-range", f"{target.name} lies between the years 1 and 9999 in UTC") from None
         raise _wrong_type(target) from None
-    except OverflowError:
-        raise WrongOperand("out-of-range", f"{target.name} lies between the years 1 and 9999 in UTC") from None
 
 
 def _money(target: Typed, raw: Any) -> Money:

@@ -27,7 +27,7 @@ from ..rules import Candidate, Reason, Verdict, decide, good_until
 from ..shelf import Shelf, Shelves
 
 MOST_REJECTED: Final = 50
-_MOST_LOADS: Final = 5
+_MOST_LOADS: Final = 50  # each change of an offer costs a reader one more load, and a busy writer makes many
 _KEEP: Final = """
     INSERT INTO decision (customer_id, id, channel, decided_at, decided_by, valid_until, document)
     VALUES ($1, $2, $3, $4, $5, $6, $7::text::json)
