@@ -85,3 +85,51 @@ async def test_of_many_upserts_one_creates(api: Api) -> None:
     assert sorted(answer.status_code for answer in answers) == 11 * [200] + [201]
     assert len({answer.json()["id"] for answer in answers}) == 1
     assert {answer.json()["version"] for answer in answers} == {1}
+
+
+async def test_an_upsert_is_told_whose_a_key_is(api: Api) -> None:
+    ann = await api.post("/v1/customers", ANN, expect=201)
+    path = "/v1/customers/by/web/1"
+    wishes = [
+        (
+            {"contact_points": [{"kind": "email", "value": "ann@example.com"}]},
+            "contact-point-taken",
+            "/contact_points/0",
+        ),
+        ({"external_ids": [{"system": "shop", "external_id": "4711"}]}, "external-id-taken", "/external_ids/0"),
+    ]
+    for is_known in (False, True):
+        for wish, code, pointer in wishes:
+            refused = await api.put(path, wish, expect=problem(code, 409))
+            assert refused["existing_id"] == ann["id"]
+            assert [error["pointer"] for error in refused["errors"]] == [pointer]
+        await api.put(path, {"display_name": "Bo"}, expect=200 if is_known else 201)
+    bo = await api.send("GET", path, headers={"If-None-Match": '"1"'}, expect=304)
+    assert bo.headers["etag"] == '"1"'
+
+
+async def test_upserts_of_several_systems_add_up(api: Api) -> None:
+    await api.put(
+        "/v1/customers/by/shop/1", {"tags": ["shop"], "contact_points": ANN["contact_points"][:1]}, expect=201
+    )
+    web = {
+        "external_ids": [{"system": "web", "external_id": "w"}],
+        "tags": ["Web", "SHOP"],
+        "addresses": [{"city": "X"}],
+    }
+    await api.put("/v1/customers/by/shop/1", web, expect=200)
+    point = {"kind": "email", "value": "new@example.com", "is_primary": True}
+    both = await api.put(
+        "/v1/customers/by/web/w", {"contact_points": [point], "addresses": [{"city": "Y"}]}, expect=200
+    )
+    assert both["changed"] == ["contact_points", "addresses"]
+    assert both["tags"] == ["shop", "Web"]
+    assert both["external_ids"] == [
+        {"system": "shop", "external_id": "1"},
+        {"system": "web", "external_id": "w"},
+    ]
+    assert [(each["normalized"], each["is_primary"]) for each in both["contact_points"]] == [
+        ("ann@example.com", False),
+        ("new@example.com", True),
+    ]
+    assert [address["city"] for address in both["addresses"]] == ["Y"]

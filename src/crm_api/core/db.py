@@ -81,6 +81,7 @@ class Database:
             pool_size=size,
             max_overflow=0,
             pool_timeout=10,
+            hide_parameters=True,  # errors are logged, and parameters are personal data
             connect_args={"server_settings": _SERVER_SETTINGS, "timeout": 5},
         )
         event.listen(self.engine.sync_engine, "checkout", _refuse_dead_connection)
