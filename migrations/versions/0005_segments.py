@@ -72,7 +72,6 @@ def _create_memberships() -> None:
         sa.Column("entered_at", TIME, nullable=False),
         sa.Column("left_at", TIME),
         sa.ForeignKeyConstraint(["customer_id"], ["customer.customer_id"], name="fk_membership_customer"),
-        sa.ForeignKeyConstraint(["segment_id"], ["segment.id"], name="fk_membership_segment"),
         sa.CheckConstraint("left_build > entered_build", name="ck_membership_interval"),
     )
     op.create_index("ix_membership_segment_id", "membership", ["segment_id", "customer_id"])
