@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
@@ -161,8 +162,16 @@ async def test_the_request_id_goes_in_and_out(anonymous: Api) -> None:
     assert odd.headers["x-request-id"].startswith("req_")
 
 
-async def test_the_rate_limit_tells_what_is_left(api: Api, app: FastAPI, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(app.state, "rate_limit", RateLimit(2, 1))
+@pytest.fixture
+def scarce(app: FastAPI) -> Iterator[None]:
+    """Two readings a minute; set by hand, since monkeypatch would remove the limit in the end."""
+    usual = app.state.rate_limit
+    app.state.rate_limit = RateLimit(2, 1)
+    yield
+    app.state.rate_limit = usual
+
+
+async def test_the_rate_limit_tells_what_is_left(api: Api, scarce: None) -> None:
     first = await api.send("GET", "/v1/jobs", expect=200)
     assert first.headers["ratelimit-policy"] == '"read";q=2;w=60'
     assert first.headers["ratelimit"].startswith('"read";r=1;')
