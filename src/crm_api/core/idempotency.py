@@ -1,20 +1,22 @@
 """Idempotency keys: the first answer is stored with the change itself, and a repeat gets that answer again."""
 
 import hashlib
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Annotated, Any
 from uuid import UUID
 
+import orjson
 from fastapi import Header, Request
-from sqlalchemy import BigInteger, Index, Row, bindparam, func, select
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import BigInteger, Index, bindparam, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 from starlette.responses import Response
 
 from .clock import now
-from .db import Base
+from .db import Base, driver
 from .problems import Problem
+from .read import Prepared
 
 KEPT = timedelta(hours=24)
 _REPLAYED_HEADERS = ("content-type", "location", "etag", "cache-control", "link")
@@ -48,13 +50,25 @@ class IdempotencyRecord(Base):
 
 _TAKEN = select(func.pg_try_advisory_xact_lock(bindparam("lock", type_=BigInteger)).label("taken")).subquery()
 _KNOWN = (IdempotencyRecord.key_hash == bindparam("key_hash")) & (IdempotencyRecord.expires_at > bindparam("at"))
-_LOOK = select(
-    _TAKEN.c.taken,
-    IdempotencyRecord.fingerprint,
-    IdempotencyRecord.status,
-    IdempotencyRecord.headers,
-    IdempotencyRecord.body,
-).select_from(_TAKEN.outerjoin(IdempotencyRecord, _KNOWN))
+_LOOK = Prepared(
+    select(
+        _TAKEN.c.taken,
+        IdempotencyRecord.fingerprint,
+        IdempotencyRecord.status,
+        IdempotencyRecord.headers,
+        IdempotencyRecord.body,
+    ).select_from(_TAKEN.outerjoin(IdempotencyRecord, _KNOWN))
+)
+_KEEP = """
+INSERT INTO idempotency_record
+  (key_hash, fingerprint, status, headers, body, customer_id, created_at, expires_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+ON CONFLICT (key_hash) DO UPDATE SET
+  fingerprint = EXCLUDED.fingerprint, status = EXCLUDED.status, headers = EXCLUDED.headers, body = EXCLUDED.body,
+  customer_id = EXCLUDED.customer_id, created_at = EXCLUDED.created_at, expires_at = EXCLUDED.expires_at
+WHERE idempotency_record.expires_at <= EXCLUDED.created_at
+RETURNING true
+"""
 
 
 class KeyInUse(Problem, status=409, code="idempotency-key-in-use", title="A request with this key is under way"):
@@ -95,19 +109,20 @@ async def claim(request: Request, session: AsyncSession, client_id: str, key: st
     key_hash = hashlib.sha256(scope.encode()).digest()
     fingerprint = hashlib.sha256(await request.body()).digest()
     lock = int.from_bytes(key_hash[:8], "big", signed=True)
+    connection = await driver(session)
     # One round trip. Should the first request end between this statement's snapshot and its lock, `keep` finds the row.
-    row = (await session.execute(_LOOK, {"lock": lock, "key_hash": key_hash, "at": now()})).one()
-    if not row.taken:
+    row = await connection.fetchrow(_LOOK.sql, *_LOOK.arguments({"lock": lock, "key_hash": key_hash, "at": now()}))
+    if not row["taken"]:
         raise KeyInUse("A request with this key has not ended", headers={"Retry-After": "1"})
-    if row.status is not None:
+    if row["status"] is not None:
         raise Replay(_answer_again(row, fingerprint))
     request.state.claim = Claim(key_hash, fingerprint)
 
 
-def _answer_again(known: Row[Any], fingerprint: bytes) -> Response:
-    if known.fingerprint != fingerprint:
+def _answer_again(known: Mapping[str, Any], fingerprint: bytes) -> Response:
+    if known["fingerprint"] != fingerprint:
         raise KeyReused("This key came with another body before; use a new one")
-    return Response(known.body, known.status, {**known.headers, "Idempotent-Replayed": "true"})
+    return Response(known["body"], known["status"], {**known["headers"], "Idempotent-Replayed": "true"})
 
 
 async def keep(session: AsyncSession, held: Claim, response: Response, customer_id: UUID | None) -> None:
@@ -116,25 +131,18 @@ async def keep(session: AsyncSession, held: Claim, response: Response, customer_
     Errors: KeyInUse.
     """
     at = now()
-    row = insert(IdempotencyRecord).values(
-        key_hash=held.key_hash,
-        fingerprint=held.fingerprint,
-        status=response.status_code,
-        headers={name: response.headers[name] for name in _REPLAYED_HEADERS if name in response.headers},
-        body=bytes(response.body),
-        customer_id=customer_id,
-        created_at=at,
-        expires_at=at + KEPT,
-    )
-    renewed = {
-        column.name: row.excluded[column.name]
-        for column in IdempotencyRecord.__table__.columns
-        if column.name != "key_hash"
-    }
-    stored = await session.scalar(
-        row.on_conflict_do_update(
-            index_elements=["key_hash"], set_=renewed, where=IdempotencyRecord.expires_at <= row.excluded.created_at
-        ).returning(IdempotencyRecord.key_hash)
+    headers = {name: response.headers[name] for name in _REPLAYED_HEADERS if name in response.headers}
+    connection = await driver(session)
+    stored = await connection.fetchval(
+        _KEEP,
+        held.key_hash,
+        held.fingerprint,
+        response.status_code,
+        orjson.dumps(headers).decode(),
+        bytes(response.body),
+        customer_id,
+        at,
+        at + KEPT,
     )
     if stored is None:
         raise KeyInUse("A request with this key has just ended", headers={"Retry-After": "1"})
