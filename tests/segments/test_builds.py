@@ -2,6 +2,7 @@
 
 import asyncio
 from typing import Any
+from uuid import UUID
 
 import orjson
 from sqlalchemy import func, select, text
@@ -9,9 +10,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from crm_api.core.db import Database
 from crm_api.core.trail import AuditEntry, OutboxEvent
+from crm_api.jobs.models import Job
 from crm_api.segments.models import Membership
 
 from ..calling import Api, problem
+from ..jobs.conftest import Worker
 from .conftest import STEP, Builder, Register
 
 GERMANS = {"field": "country", "eq": "DE"}
@@ -44,8 +47,8 @@ async def test_a_build_finds_the_members_and_tells_once(
     job = await builder.request(segment_id)
     assert (await builder.read(segment_id))["status"] == "building"
     said = await builder.finish(job)
-    assert len(said) == 8 // STEP + 1
-    assert [each["counts"]["entered"] for each in said] == [2, 3, 4]
+    assert len(said) == 8 // STEP + 1 + 1, "three ranges, and the publication"
+    assert [each["counts"]["entered"] for each in said] == [2, 3, 4, 4]
     segment = await builder.read(segment_id)
     assert {"status": "built", "build": 1, "built_version": 1, "member_count": 4}.items() <= segment.items()
     assert segment["job_id"] == job["id"]
@@ -116,24 +119,48 @@ async def members_of(builder: Builder, name: str, definition: dict[str, Any]) ->
     return await builder.members(segment_id)
 
 
-async def test_a_killed_step_is_undone_and_done_again(builder: Builder, register: Register, database: Database) -> None:
+async def test_a_killed_step_is_undone_and_done_again(
+    api: Api, builder: Builder, register: Register, database: Database
+) -> None:
+    ids = [await register(f"P{number}", country="DE" if number < 4 else "AT") for number in range(5)]
+    segment_id = await builder.define("Germans", GERMANS)
+    await builder.build(segment_id)
+    await move(api, ids[3], "AT")
+    await move(api, ids[4], "DE")
+    job = await builder.request(segment_id)
+    await builder.worker.step(job)
+    async with database.session() as blocker:
+        leaver = select(Membership).where(Membership.customer_id == UUID(ids[3]))
+        await blocker.execute(leaver.with_for_update())
+        step = asyncio.create_task(builder.worker.step(job, expect=503))
+        await _kill_the_blocked(blocker)  # it has written who enters and is about to write who leaves
+        await step
+    assert await rows(database) == 4, "what the killed step wrote is undone"
+    assert await builder.members(segment_id) == ["P0", "P1", "P2", "P3"]
+    said = await builder.finish(job)
+    assert (said[-1]["state"], said[-1]["counts"]) == ("succeeded", {"entered": 1, "left": 1})
+    assert await builder.members(segment_id) == ["P0", "P1", "P2", "P4"]
+    assert len(await events(database)) == 2
+
+
+async def test_a_build_goes_on_with_another_worker(
+    api: Api, builder: Builder, register: Register, database: Database
+) -> None:
     for number in range(7):
         await register(f"P{number}", country="DE")
     segment_id = await builder.define("Germans", GERMANS)
     job = await builder.request(segment_id)
     await builder.worker.step(job)
-    async with database.session() as blocker:
-        await blocker.execute(text("SELECT FROM segment FOR SHARE"))
-        assert (await builder.worker.step(job))["counts"] == {"entered": 2 * STEP, "left": 0}
-        last = asyncio.create_task(builder.worker.step(job, expect=503))
-        await _kill_the_blocked(blocker)  # it has written its range and is about to publish
-        await last
-    assert await rows(database) == 2 * STEP, "what the killed step wrote is undone"
-    assert (await builder.read(segment_id))["build"] == 0
-    said = await builder.finish(job)
-    assert (said[-1]["state"], said[-1]["counts"]) == ("succeeded", {"entered": 7, "left": 0})
-    assert (await builder.read(segment_id))["member_count"] == 7
-    assert await rows(database) == 7
+    await builder.worker.report("PUT", job, "failure", reason="killed", retry=True)
+    async with database.session() as session:
+        row = await session.get_one(Job, UUID(job["id"]))
+        row.run_after = row.created_at
+    [again] = await Worker(api, "other").claim()
+    assert again["lease_id"] != job["lease_id"]
+    await builder.worker.report("POST", job, "steps", problem("lease-lost", 409))
+    said = await builder.finish(again)
+    assert said[-1]["counts"] == {"entered": 7, "left": 0}
+    assert (await builder.read(segment_id))["member_count"] == await rows(database) == 7
     assert len(await events(database)) == 1
 
 
@@ -187,8 +214,8 @@ async def test_a_segment_archived_while_it_is_built_is_not_published(
     segment_id = await builder.define("Germans", GERMANS)
     job = await builder.request(segment_id)
     await api.post(f"/v1/segments/{segment_id}/archive", expect=200)
-    [said] = await builder.finish(job)
-    assert said["state"] == "failed"
+    said = await builder.finish(job)
+    assert said[-1]["state"] == "failed"
     assert (await api.get(f"/v1/jobs/{job['id']}"))["problem"]["code"] == "segment-archived"
     assert (await builder.read(segment_id))["status"] == "draft"
     assert await rows(database) == 0

@@ -3,7 +3,7 @@
 from uuid import UUID
 
 from crm_api.audience import read_tree
-from crm_api.segments.rules import cycle, references
+from crm_api.segments.rules import cycle, next_size, references
 
 A, B, C, D = (UUID(int=number) for number in range(1, 5))
 
@@ -36,3 +36,12 @@ def test_what_does_not_come_back_is_no_cycle() -> None:
     assert cycle(A, graph(A=(B, C), B=(D,), C=(D,))) is None
     assert cycle(A, graph(A=(B,), B=(C,), C=(B,))) is None, "a cycle elsewhere is not this segment's"
     assert cycle(A, {}) is None
+
+
+def test_the_size_of_steps_follows_the_time_they_take() -> None:
+    assert next_size(10_000, 5, 50_000) == 10_000
+    assert next_size(10_000, 2.5, 50_000) == 20_000
+    assert next_size(10_000, 0.0, 50_000) == 40_000, "fourfold at most"
+    assert next_size(20_000, 0.1, 50_000) == 50_000
+    assert next_size(10_000, 29, 50_000) == 2_500
+    assert next_size(1, 29, 50_000) == 1

@@ -1,9 +1,13 @@
 """What is true of definitions, without a database."""
 
 from collections.abc import Iterator, Mapping
+from typing import Final
 from uuid import UUID
 
 from ..audience import AllOf, AnyOf, Audience, InSegment, Not
+
+STEP_SECONDS: Final = 5
+"""Well below what a step may take, and long enough that the work between steps is small beside it."""
 
 Reference = tuple[str, UUID]
 """Where in a tree a segment is referred to (RFC 6901 pointer), and which."""
@@ -24,6 +28,12 @@ def references(tree: Audience, pointer: str = "") -> Iterator[Reference]:
                 yield from references(branch, f"{pointer}/any/{position}")
         case _:
             pass  # what a touchpoint is asked knows no segments
+
+
+def next_size(size: int, seconds: float, most: int) -> int:
+    """Answer how many customers a step looks at, to take about STEP_SECONDS, after one of `size` that took `seconds`."""
+    share = min(max(STEP_SECONDS / max(seconds, 0.001), 0.25), 4.0)
+    return min(max(int(size * share), 1), most)
 
 
 def cycle(start: UUID, referred: Mapping[UUID, frozenset[UUID]]) -> list[UUID] | None:

@@ -1,14 +1,14 @@
 """Building a segment: range by range, seen by nobody until the last step publishes all of it at once."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from typing import Any, Final
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import func, select, update
+from sqlalchemy import case, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ...access import Principal
@@ -21,14 +21,16 @@ from ...customers.models import Customer
 from ...jobs.kinds import JobKind, Step
 from ...jobs.models import Job
 from ...jobs.operations import enqueue
-from ...jobs.rules import added
 from .. import queries
 from ..models import Segment, SegmentVersion
 from ..problems import SegmentArchived, SegmentNotFound
 from ..queries import Range
+from ..rules import next_size
 
 BUILD: Final = "segment-build"
 RANGE_SIZE: Final = 50_000
+FIRST_SIZE: Final = 10_000
+_UNSYNCHRONIZED: Final = {"synchronize_session": False}
 
 
 def segment_build(catalog: Catalog, range_size: int = RANGE_SIZE) -> JobKind:
@@ -66,7 +68,7 @@ async def request_build(session: AsyncSession, who: Principal, kind: JobKind, se
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """What all steps of one build share."""
+    """What all steps of one build share, and how far it is: what a step leaves in the job's cursor for the next."""
 
     segment_id: UUID
     definition_version: int
@@ -74,42 +76,59 @@ class _Plan:
     before: int
     """The published build that this one follows."""
     customer_count: int
+    size: int
+    """Customers to look at in a step."""
+    seen: int = 0
+    after: UUID | None = None
 
     @property
     def build(self) -> int:
         return self.before + 1
 
+    @property
+    def progress(self) -> float:
+        return min(self.seen / max(self.customer_count, 1), 0.99)
+
+    def cursor(self, **more: Any) -> dict[str, Any]:
+        """Write what changes from step to step."""
+        after = None if self.after is None else str(self.after)
+        told = {"before": self.before, "customer_count": self.customer_count, "size": self.size, "seen": self.seen}
+        return {**told, "after": after, **more}
+
 
 async def _step(catalog: Catalog, range_size: int, session: AsyncSession, job: Job) -> Step:
-    """Bring one range of customers to what the audience says; the last step publishes."""
-    plan = await _plan(session, job)
-    cursor = job.cursor or {"after": None, "seen": 0}
-    after = None if cursor["after"] is None else UUID(cursor["after"])
-    last: UUID | None = await session.scalar(queries.end_of_range(after, range_size))
-    entered, left = await _bring_up(session, plan, Range(after, last), catalog)
+    """Bring one range of customers to what the audience says; the last step publishes, and does nothing else.
+
+    A range that took too long is tried again as a smaller one, and the next range follows the time of the last.
+    """
+    plan = await _plan(session, job, range_size)
+    if job.cursor is not None and "members" in job.cursor:
+        return Step(done=True, result=await _publish(session, job, plan, job.cursor["members"]))
+    began = time.monotonic()
+    size = max(plan.size >> 2 * job.failure_count, 1)
+    last: UUID | None = await session.scalar(queries.end_of_range(plan.after, size))
+    entered, left = await _bring_up(session, plan, Range(plan.after, last), catalog)
     counts = {"entered": entered, "left": left}
     if last is None:
-        return Step(done=True, counts=counts, result=await _publish(session, job, plan, added(job.counts, counts)))
-    seen = cursor["seen"] + range_size
-    following = {"after": str(last), "seen": seen, "before": plan.before, "customer_count": plan.customer_count}
-    return Step(done=False, cursor=following, progress=min(seen / max(plan.customer_count, 1), 0.99), counts=counts)
+        members = (await session.scalars(queries.member_count(plan.segment_id, plan.build))).one()
+        return Step(done=False, cursor=plan.cursor(members=members), progress=0.99, counts=counts)
+    wanted = next_size(size, time.monotonic() - began, range_size)
+    following = replace(plan, after=last, seen=plan.seen + size, size=wanted)
+    return Step(done=False, cursor=following.cursor(), progress=following.progress, counts=counts)
 
 
-async def _plan(session: AsyncSession, job: Job) -> _Plan:
-    """Read the plan, of the arguments and the first step's cursor; no other build of the segment is under way."""
-    told = job.arguments
+async def _plan(session: AsyncSession, job: Job, range_size: int) -> _Plan:
+    """Read the plan, of the arguments and the cursor; no other build of the segment is under way."""
+    told, cursor = job.arguments, job.cursor
     segment_id = UUID(told["segment_id"])
-    cursor = job.cursor or {}
-    before = cursor.get("before")
-    if before is None:
+    moment = Moment(datetime.fromisoformat(told["as_of"]), ZoneInfo(told["time_zone"]))
+    if cursor is None:
         before = (await session.scalars(select(Segment.current_build).where(Segment.id == segment_id))).one()
-    return _Plan(
-        segment_id,
-        told["definition_version"],
-        Moment(datetime.fromisoformat(told["as_of"]), ZoneInfo(told["time_zone"])),
-        before,
-        cursor.get("customer_count") or (await session.scalars(select(func.count()).select_from(Customer))).one(),
-    )
+        count = (await session.scalars(select(func.count()).select_from(Customer))).one()
+        return _Plan(segment_id, told["definition_version"], moment, before, count, min(FIRST_SIZE, range_size))
+    after = None if cursor["after"] is None else UUID(cursor["after"])
+    known = (cursor["before"], cursor["customer_count"], cursor["size"], cursor["seen"], after)
+    return _Plan(segment_id, told["definition_version"], moment, *known)
 
 
 async def _bring_up(session: AsyncSession, plan: _Plan, part: Range, catalog: Catalog) -> tuple[int, int]:
@@ -118,20 +137,19 @@ async def _bring_up(session: AsyncSession, plan: _Plan, part: Range, catalog: Ca
     with audience_at("/definition"):
         meant = condition(read_tree(version.definition), await with_custom_fields(session, catalog), plan.moment)
     for statement in queries.undoing(plan.segment_id, plan.before, part):
-        await session.execute(statement, execution_options={"synchronize_session": False})
+        await session.execute(statement, execution_options=_UNSYNCHRONIZED)
     found = await session.execute(queries.difference(plan.segment_id, plan.before, meant, part))
     entering, leaving = found.one()
     if entering:
         await session.execute(queries.entries(plan.segment_id, plan.build, entering, plan.moment.now))
     if leaving:
         exits = queries.exits(plan.segment_id, plan.build, leaving, plan.moment.now)
-        await session.execute(exits, execution_options={"synchronize_session": False})
+        await session.execute(exits, execution_options=_UNSYNCHRONIZED)
     return len(entering or ()), len(leaving or ())
 
 
-async def _publish(session: AsyncSession, job: Job, plan: _Plan, counts: Mapping[str, int]) -> dict[str, Any]:
-    """Let everybody see the build, in one transaction with its last range."""
-    members = (await session.scalars(queries.member_count(plan.segment_id, plan.build))).one()
+async def _publish(session: AsyncSession, job: Job, plan: _Plan, members: int) -> dict[str, Any]:
+    """Let everybody see the build."""
     flip = (
         update(Segment)
         .where(Segment.id == plan.segment_id, Segment.archived_at.is_(None))
@@ -147,13 +165,7 @@ async def _publish(session: AsyncSession, job: Job, plan: _Plan, counts: Mapping
     )
     if await session.scalar(flip.returning(Segment.id)) is None:
         raise SegmentArchived("The segment was archived while it was built")
-    told = {
-        "build": plan.build,
-        "definition_version": plan.definition_version,
-        "entered": counts["entered"],
-        "left": counts["left"],
-        "members": members,
-    }
+    told = {"build": plan.build, "definition_version": plan.definition_version, **job.counts, "members": members}
     record(session, job.created_by, "segment.published", ("segment", plan.segment_id), changes=told)
     emit(session, "segment.published", {"id": str(plan.segment_id), **told})
     return told
@@ -164,12 +176,11 @@ async def _end(session: AsyncSession, job: Job) -> None:
     if job.state == "succeeded":
         return
     segment_id = UUID(job.arguments["segment_id"])
+    status = case((Segment.current_build > 0, "built"), else_="draft")
+    ended = update(Segment).where(Segment.id == segment_id, Segment.job_id == job.id)
+    await session.execute(
+        ended.values(status=status, version=Segment.version + 1, updated_at=now()), execution_options=_UNSYNCHRONIZED
+    )
     before = (await session.scalars(select(Segment.current_build).where(Segment.id == segment_id))).one()
     for statement in queries.undoing(segment_id, before, Range(None, None)):
-        await session.execute(statement, execution_options={"synchronize_session": False})
-    await session.execute(
-        update(Segment)
-        .where(Segment.id == segment_id, Segment.job_id == job.id)
-        .values(status="built" if before else "draft", version=Segment.version + 1, updated_at=now()),
-        execution_options={"synchronize_session": False},
-    )
+        await session.execute(statement, execution_options=_UNSYNCHRONIZED)
