@@ -31,7 +31,7 @@ def references(tree: Audience, pointer: str = "") -> Iterator[Reference]:
 
 
 def next_size(size: int, seconds: float, most: int) -> int:
-    """Answer how many customers a step looks at, to take about STEP_SECONDS, after one of `size` that took `seconds`."""
+    """Answer the customers of a step that shall take about STEP_SECONDS, after one of `size` that took `seconds`."""
     share = min(max(STEP_SECONDS / max(seconds, 0.001), 0.25), 4.0)
     return min(max(int(size * share), 1), most)
 
