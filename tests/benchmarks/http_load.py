@@ -16,13 +16,11 @@ class Load:
     requests: int
 
 
-def request_bytes(
-    method: str, path: str, token: str, body: bytes = b"", content_type: str = "application/json"
-) -> bytes:
-    """Write a request as it goes over the wire."""
-    head = [f"{method} {path} HTTP/1.1", "Host: 127.0.0.1", f"Authorization: Bearer {token}"]
+def request_bytes(method: str, path: str, token: str, body: bytes = b"", *headers: str) -> bytes:
+    """Write a request with a JSON body, or none, as it goes over the wire."""
+    head = [f"{method} {path} HTTP/1.1", "Host: 127.0.0.1", f"Authorization: Bearer {token}", *headers]
     if body:
-        head += [f"Content-Type: {content_type}", f"Content-Length: {len(body)}"]
+        head += ["Content-Type: application/json", f"Content-Length: {len(body)}"]
     return "\r\n".join(head).encode() + b"\r\n\r\n" + body
 
 

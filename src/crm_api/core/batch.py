@@ -15,7 +15,8 @@ A domain declares one `Batch` and gives it a function that stores many rows with
 
 The transaction is opened and committed here, a chunk at a time; each chunk that changed something writes one audit row
 and one outbox event, both called `<name>.loaded`. Rows reach `store` validated and in the order of the lines; two of
-them may be the same. While PostgreSQL stores one chunk, the next is read and validated.
+them may be the same. While PostgreSQL stores one chunk, the next is read, validated and shaped: `shape`, if given, makes
+of a valid row what `store` gets, and may raise a Problem. It is the place for work that needs no database.
 A `csv` form answers, for a header, what makes a JSON document of a row's cells; see `csv_records.CsvForm`.
 """
 
@@ -88,6 +89,7 @@ class Intake:
 
 
 Store = Callable[[Intake, Sequence[Any]], Awaitable[Sequence[Outcome]]]
+Shape = Callable[[Any], Any]
 
 
 class BatchRefused(Problem, status=422, code="batch-refused", title="Lines are wrong, so nothing was stored"):
@@ -113,11 +115,12 @@ class Batch(Generic[Row]):
         model: type[Row],
         store: Store,
         *,
+        shape: Shape | None = None,
         results: Sequence[str] = ("created", "repeated"),
         csv: CsvForm | None = None,
     ) -> None:
         self.name, self.model, self.results, self.csv = name, model, tuple(results), csv
-        self.store = store
+        self.store, self.shape = store, shape
         self.reader = LineReader(model)
 
     def reading_csv(self, form: CsvForm) -> "Batch[Row]":
@@ -218,15 +221,17 @@ class _Run(Generic[Row]):
             except TimeoutError:
                 raise AtomicBatchTooLong(f"{received} lines took longer than {_STORE_SECONDS} seconds") from None
 
-    async def _validated(self, records: Sequence[Record]) -> list[Row | Problem]:
-        """Validate a chunk, a few hundred lines at a time, so that no other request waits long."""
-        rows: list[Row | Problem] = []
+    async def _validated(self, records: Sequence[Record]) -> list[Any]:
+        """Validate and shape a chunk, a few hundred lines at a time, so that no other request waits long."""
+        rows: list[Any] = []
+        shape = self._batch.shape
         for start in range(0, len(records), _LINES_AT_ONCE):
-            rows += self._batch.reader.read(records[start : start + _LINES_AT_ONCE])
+            some = self._batch.reader.read(records[start : start + _LINES_AT_ONCE])
+            rows += some if shape is None else [_shaped(row, shape) for row in some]
             await asyncio.sleep(0)
         return rows
 
-    async def _store_chunk(self, rows: list[Row | Problem]) -> None:
+    async def _store_chunk(self, rows: list[Any]) -> None:
         try:
             async with asyncio.timeout(_STORE_SECONDS), self._intake() as intake:
                 found = await self._store_rows(intake, rows)
@@ -242,19 +247,22 @@ class _Run(Generic[Row]):
         async with self._database.session() as session:
             yield Intake(session, self._client_id, self._settings)
 
-    async def _store_rows(self, intake: Intake, rows: list[Row | Problem]) -> list[Outcome]:
+    async def _store_rows(self, intake: Intake, rows: list[Any]) -> list[Outcome]:
         """Store the valid rows of a chunk, and leave its one audit row and its one event."""
         valid = [row for row in rows if not isinstance(row, Problem)]
         if not valid:
             return [row for row in rows if isinstance(row, Problem)]
         outcomes = await self._batch.store(intake, valid)
-        changed = [outcome.id for outcome in outcomes if isinstance(outcome, Stored) and outcome.result in _CHANGING]
+        stored = [outcome for outcome in outcomes if isinstance(outcome, Stored)]
+        changed = [outcome.id.int for outcome in stored if outcome.result in _CHANGING]
         if changed:
             name = f"{self._batch.name}.loaded"
-            counts = Counter(outcome.result for outcome in outcomes if isinstance(outcome, Stored))
-            told = {**counts, "first_id": str(min(changed)), "last_id": str(max(changed))}
+            counts = Counter([outcome.result for outcome in stored])
+            told = {**counts, "first_id": str(UUID(int=min(changed))), "last_id": str(UUID(int=max(changed)))}
             record(intake.session, self._client_id, name, ("batch", self._id), changes=told)
             emit(intake.session, name, {"batch_id": str(self._id), "client_id": self._client_id, **told})
+        if len(valid) == len(rows):
+            return list(outcomes)
         following = iter(outcomes)
         return [row if isinstance(row, Problem) else next(following) for row in rows]
 
@@ -298,6 +306,13 @@ class _Run(Generic[Row]):
         if problem is None:
             return error
         problem.members["summary"] = self.summary()
+        return problem
+
+
+def _shaped(row: Any, shape: Shape) -> Any:
+    try:
+        return row if isinstance(row, Problem) else shape(row)
+    except Problem as problem:
         return problem
 
 

@@ -1,9 +1,13 @@
 """Identifiers, always made by the application, never by the database."""
 
 import hashlib
+from typing import Final
 from uuid import UUID
 
 from uuid_utils.compat import uuid7
+
+_VERSION_8: Final = 0x8 << 76 | 0b10 << 62
+_WITHOUT_MARKS: Final = ~(0xF << 76 | 0b11 << 62)
 
 
 def new_id() -> UUID:
@@ -17,7 +21,5 @@ def source_id_uuid(source: str, source_id: str) -> UUID:
     The same fact reported twice gets the same id, so the repeat is a primary-key conflict and nothing has to be looked
     up.
     """
-    digest = bytearray(hashlib.sha256(f"{source}\x00{source_id}".encode()).digest()[:16])
-    digest[6] = digest[6] & 0x0F | 0x80
-    digest[8] = digest[8] & 0x3F | 0x80
-    return UUID(bytes=bytes(digest))
+    digest = hashlib.sha256(f"{source}\x00{source_id}".encode()).digest()
+    return UUID(int=int.from_bytes(digest[:16], "big") & _WITHOUT_MARKS | _VERSION_8)

@@ -30,7 +30,7 @@ router = APIRouter(tags=["Timeline"], route_class=Route)
 CanRead = Annotated[Principal, Security(authorize, scopes=["touchpoints:read"])]
 CanWrite = Annotated[Principal, Security(authorize_once, scopes=["touchpoints:write"])]
 CanLoad = Annotated[Principal, Security(authorize, scopes=["touchpoints:write"])]
-BATCH = Batch("touchpoints", TouchpointCreate, operations.store_touchpoints)
+BATCH = Batch("touchpoints", TouchpointCreate, operations.store_touchpoints, shape=operations.shape_touchpoint)
 
 
 @router.post(

@@ -9,6 +9,6 @@ import asyncpg
 _KNOWN: Final = "SELECT customer_id FROM customer WHERE customer_id = ANY($1::uuid[])"
 
 
-async def known_customers(connection: asyncpg.Connection, ids: Collection[UUID]) -> set[UUID]:
+async def known_customers(connection: asyncpg.Connection, ids: Collection[UUID]) -> list[UUID]:
     """Answer those of the ids that customers have, archived ones too."""
-    return {row["customer_id"] for row in await connection.fetch(_KNOWN, ids)} if ids else set()
+    return [row[0] for row in await connection.fetch(_KNOWN, ids)] if ids else []

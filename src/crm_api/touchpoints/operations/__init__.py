@@ -1,6 +1,6 @@
 """Use cases of the timeline."""
 
-from .load import store_touchpoints
+from .load import shape_touchpoint, store_touchpoints
 from .record import record_touchpoint
 
-__all__ = ["record_touchpoint", "store_touchpoints"]
+__all__ = ["record_touchpoint", "shape_touchpoint", "store_touchpoints"]

@@ -3,33 +3,45 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final, NamedTuple
+from uuid import UUID
 
 import asyncpg
 
 from ...core.batch import Intake, Outcome, Stored
 from ...core.clock import now
 from ...core.db import driver
-from ...core.problems import Problem
+from ...core.problems import NotAvailable
 from ..daily_facts import mark_days
+from ..problems import CustomerUnknown
 from ..rules import Fact, fact_of
 from ..schemas import TouchpointCreate
 from .owners import find_owners, named, unknown
-from .rows import COLUMNS, ITEM_COLUMNS, Key, conflict, item_rows, row_of, touched_days
+from .rows import COLUMNS, ITEM_COLUMNS, STAGED_COLUMNS, conflict, item_rows, staged_row_of, touched_days
 
-_NAMES: Final = ", ".join(COLUMNS)
-_STAGE: Final = "CREATE TEMP TABLE touchpoint_came (LIKE touchpoint) ON COMMIT DROP"
+_STAGE: Final = """
+CREATE TEMP TABLE touchpoint_came (
+  customer_id uuid, id uuid, kind text, channel text, direction text, department text, occurred_at timestamptz,
+  source text, source_id text, amount_minor bigint, currency text, cost_minor bigint, cost_currency text,
+  campaign text, subject text, properties text, content_hash bytea
+) ON COMMIT DROP
+"""
 _UNSTAGE: Final = "DROP TABLE touchpoint_came"
+_VALUES: Final = {"recorded_at": "$1::timestamptz", "recorded_by": "$2::text", "properties": "properties::jsonb"}
 # In order of the primary key, so that neighbors go to the same pages of the indexes.
 _INSERT: Final = f"""
-INSERT INTO touchpoint ({_NAMES}) SELECT {_NAMES} FROM touchpoint_came ORDER BY customer_id, id
-ON CONFLICT DO NOTHING RETURNING customer_id, id
+INSERT INTO touchpoint ({", ".join(COLUMNS)}) SELECT {", ".join(_VALUES.get(name, name) for name in COLUMNS)}
+FROM touchpoint_came ORDER BY customer_id, id
+ON CONFLICT DO NOTHING
 """  # noqa: S608  # the names are those of our columns
 _KEPT: Final = """
 SELECT t.customer_id, t.id, t.content_hash, t.recorded_at, t.recorded_by
 FROM unnest($1::uuid[], $2::uuid[]) AS came (customer_id, id)
 JOIN touchpoint t ON t.customer_id = came.customer_id AND t.id = came.id
 """
-Placed = tuple[Key, Fact]
+Key = tuple[int, int]
+"""Customer and id of a touchpoint as numbers: hashing an UUID costs ten times as much, and a chunk does it often."""
+Placed = tuple[Key, UUID, Fact]
+"""A touchpoint with its key and its customer."""
 
 
 class Kept(NamedTuple):
@@ -40,74 +52,78 @@ class Kept(NamedTuple):
     recorded_by: str
 
 
-async def store_touchpoints(intake: Intake, wishes: Sequence[TouchpointCreate]) -> list[Outcome]:
+def shape_touchpoint(wish: TouchpointCreate) -> Fact:
+    """Bring a touchpoint into the form in which it is stored. Errors: InvalidRequest."""
+    return fact_of(wish, now())
+
+
+async def store_touchpoints(intake: Intake, facts: Sequence[Fact]) -> list[Outcome]:
     """Store a chunk of a batch; of touchpoints with the same source id the first one counts."""
     connection = await driver(intake.session)
     at = now()  # inside the transaction, as core.watermark wants it
-    placed = await _placed(connection, wishes, at)
-    new: dict[Key, Fact] = {}
+    placed = await _placed(connection, facts)
+    new: dict[Key, Placed] = {}
     for each in placed:
-        if not isinstance(each, Problem):
-            new.setdefault(*each)
-    created = await _insert(connection, new, at, intake.client_id)
-    made = [(key[0], fact) for key, fact in new.items()]
-    if len(created) < len(new):
-        made = [(key[0], fact) for key, fact in new.items() if key in created]
+        if not isinstance(each, CustomerUnknown):
+            new.setdefault(each[0], each)
+    mine = Kept(b"", at, intake.client_id)
+    kept = await _insert(connection, list(new.values()), mine)
+    made = [(owner, fact) for key, owner, fact in new.values() if key not in kept]
     await connection.copy_records_to_table("order_item", records=item_rows(made), columns=ITEM_COLUMNS)
     await mark_days(intake.session, touched_days(made, intake.settings.zone))
-    if len(created) == len(placed):
+    if len(made) == len(placed):
         return [Stored("created", fact.id) for _, fact in made]
-    kept = {key: Kept(new[key].content_hash, at, intake.client_id) for key in created}
-    kept |= await _read_kept(connection, [key for key in new if key not in created])
-    return [each if isinstance(each, Problem) else _outcome(*each, new, created, kept) for each in placed]
+    return [each if isinstance(each, CustomerUnknown) else _outcome(each, new, kept, mine) for each in placed]
 
 
-async def _placed(
-    connection: asyncpg.Connection, wishes: Sequence[TouchpointCreate], at: datetime
-) -> list[Placed | Problem]:
-    """Bring touchpoints into the form in which they are stored, and find their customers."""
-    facts: list[Fact | Problem] = []
-    for wish in wishes:
-        try:
-            facts.append(fact_of(wish, at))
-        except Problem as problem:
-            facts.append(problem)
-    owners = await find_owners(connection, {named(fact.wish) for fact in facts if isinstance(fact, Fact)})
-    placed: list[Placed | Problem] = []
-    for fact in facts:
-        if isinstance(fact, Problem):
-            placed.append(fact)
-        elif (owner := owners.get(name := named(fact.wish))) is None:
-            placed.append(unknown(name))
-        else:
-            placed.append(((owner, fact.id), fact))
+async def _placed(connection: asyncpg.Connection, facts: Sequence[Fact]) -> list[Placed | CustomerUnknown]:
+    """Find the customers of touchpoints."""
+    names = [named(fact.wish) for fact in facts]
+    owners = await find_owners(connection, names)
+    placed: list[Placed | CustomerUnknown] = []
+    for name, fact in zip(names, facts, strict=True):
+        owner = owners.get(name if isinstance(name, str) else name.int)
+        placed.append(unknown(name) if owner is None else ((owner.int, fact.id.int), owner, fact))
     return placed
 
 
-async def _insert(connection: asyncpg.Connection, new: Mapping[Key, Fact], at: datetime, client_id: str) -> set[Key]:
-    """Insert what is not there yet, and answer what was inserted."""
-    records = [row_of(fact, customer_id, at, client_id) for (customer_id, _), fact in new.items()]
-    if not records:
-        return set()
-    await connection.execute(_STAGE)
-    await connection.copy_records_to_table("touchpoint_came", records=records, columns=COLUMNS)
-    created = {(row[0], row[1]) for row in await connection.fetch(_INSERT)}
-    await connection.execute(_UNSTAGE)  # the next chunk of an atomic batch comes in the same transaction
-    return created
-
-
-async def _read_kept(connection: asyncpg.Connection, keys: Sequence[Key]) -> dict[Key, Kept]:
-    if not keys:
+async def _insert(connection: asyncpg.Connection, new: Sequence[Placed], mine: Kept) -> dict[Key, Kept]:
+    """Insert what is not there yet, and answer what was there before."""
+    if not new:
         return {}
-    customers, ids = zip(*keys, strict=True)
-    rows = await connection.fetch(_KEPT, customers, ids)
-    return {(customer_id, id): Kept(*rest) for customer_id, id, *rest in rows}
+    records = [staged_row_of(fact, owner) for _, owner, fact in new]
+    await connection.execute(_STAGE)
+    await connection.copy_records_to_table("touchpoint_came", records=records, columns=STAGED_COLUMNS)
+    inserted = await connection.execute(_INSERT, mine.recorded_at, mine.recorded_by)
+    await connection.execute(_UNSTAGE)  # the next chunk of an atomic batch comes in the same transaction
+    count = int(inserted.rpartition(" ")[2])
+    return {} if count == len(new) else await _read_kept(connection, new, mine, count)
 
 
-def _outcome(key: Key, fact: Fact, new: Mapping[Key, Fact], created: set[Key], kept: Mapping[Key, Kept]) -> Outcome:
-    if key in created and new[key] is fact:
-        return Stored("created", fact.id)
-    there = kept[key]
+async def _read_kept(connection: asyncpg.Connection, new: Sequence[Placed], mine: Kept, count: int) -> dict[Key, Kept]:
+    """Answer what is stored under these keys, but for the `count` rows of this very chunk, told by when and by whom."""
+    owners, ids = [owner for _, owner, _ in new], [fact.id for _, _, fact in new]
+    kept: dict[Key, Kept] = {}
+    mine_count = 0
+    for owner, id, *rest in await connection.fetch(_KEPT, owners, ids):
+        there = Kept(*rest)
+        if there[1:] == mine[1:]:
+            mine_count += 1
+        else:
+            kept[owner.int, id.int] = there
+    if mine_count != count:
+        raise NotAvailable("Two chunks met in one microsecond; send again", headers={"Retry-After": "1"})
+    return kept
+
+
+def _outcome(placed: Placed, new: Mapping[Key, Placed], kept: Mapping[Key, Kept], mine: Kept) -> Outcome:
+    key, owner, fact = placed
+    there = kept.get(key)
+    if there is None:
+        first = new[key][2]
+        if first is fact:
+            return Stored("created", fact.id)
+        there = mine._replace(content_hash=first.content_hash)
     if there.content_hash == fact.content_hash:
         return Stored("repeated", fact.id)
-    return conflict(fact, key[0], there.recorded_at, there.recorded_by)
+    return conflict(fact, owner, there.recorded_at, there.recorded_by)

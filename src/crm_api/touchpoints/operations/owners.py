@@ -23,16 +23,20 @@ def named(wish: TouchpointCreate) -> Named:
     return wish.customer_id
 
 
-async def find_owners(connection: asyncpg.Connection, names: Iterable[Named]) -> dict[Named, UUID]:
-    """Answer the customers that are meant; those that nobody knows are left out."""
-    ids: set[UUID] = set()
+async def find_owners(connection: asyncpg.Connection, names: Iterable[Named]) -> dict[int | str, UUID]:
+    """Answer the customers that are meant, by the number of an id or by a key; those nobody knows are left out."""
+    ids: dict[int, UUID] = {}
     keys: set[str] = set()
     for name in names:
-        keys.add(name) if isinstance(name, str) else ids.add(name)
+        if isinstance(name, str):
+            keys.add(name)
+        else:
+            ids[name.int] = name
     owners = await EXTERNAL_IDS.owners(connection, keys) if keys else {}
-    there = await known_customers(connection, ids.union(owners.values()))
-    found: dict[Named, UUID] = {key: owner for key, owner in owners.items() if owner in there}
-    found.update((id, id) for id in ids & there)
+    ids.update((owner.int, owner) for owner in owners.values())
+    there = await known_customers(connection, ids.values())
+    found: dict[int | str, UUID] = {owner.int: owner for owner in there}
+    found.update((key, owner) for key, owner in owners.items() if owner.int in found)
     return found
 
 

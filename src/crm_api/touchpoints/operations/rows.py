@@ -13,12 +13,19 @@ from ..rules import Fact
 
 COLUMNS: Final = [column.name for column in Touchpoint.__table__.columns]
 ITEM_COLUMNS: Final = [column.name for column in OrderItem.__table__.columns]
-Key = tuple[UUID, UUID]
-"""Customer and id of a touchpoint."""
+_OF_RECORDING: Final = ("recorded_at", "recorded_by")
+STAGED_COLUMNS: Final = [name for name in COLUMNS if name not in _OF_RECORDING]
+"""Columns that differ from row to row of a chunk."""
 
 
 def row_of(fact: Fact, customer_id: UUID, at: datetime, client_id: str) -> tuple[Any, ...]:
-    """Answer the row of a touchpoint; a test holds it against COLUMNS."""
+    """Answer the row of a touchpoint, in the order of COLUMNS."""
+    staged = staged_row_of(fact, customer_id)
+    return (*staged[:7], at, *staged[7:9], client_id, *staged[9:])
+
+
+def staged_row_of(fact: Fact, customer_id: UUID) -> tuple[Any, ...]:
+    """Answer the row of a touchpoint but for its recording, in the order of STAGED_COLUMNS."""
     wish = fact.wish
     return (
         customer_id,
@@ -28,10 +35,8 @@ def row_of(fact: Fact, customer_id: UUID, at: datetime, client_id: str) -> tuple
         wish.direction,
         wish.department,
         fact.occurred_at,
-        at,
         wish.source,
         wish.source_id,
-        client_id,
         fact.amount_minor,
         fact.currency,
         fact.cost_minor,
