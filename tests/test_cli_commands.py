@@ -42,7 +42,9 @@ def test_the_programs_help_names_every_command(tmp_path: Path) -> None:
 
 
 def test_make_help_prints_every_target() -> None:
-    told = subprocess.run(["make", "--no-print-directory", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    told = subprocess.run(
+        ["make", "--no-print-directory", "help"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
     wanted = ["run", "demo", "test", "check", "bench", "bench-large", "fuzz", "openapi", "migration", "help"]
     assert [line.split()[1] for line in told.splitlines()] == wanted
 

@@ -1,6 +1,7 @@
 """One touchpoint: what is recorded, what is repeated, what is a conflict, what is refused."""
 
 import asyncio
+import json
 from datetime import timedelta
 from typing import Any
 from uuid import uuid4
@@ -14,6 +15,7 @@ from crm_api.core.clock import now
 from crm_api.core.db import Database
 from crm_api.core.ids import source_id_uuid
 from crm_api.touchpoints.models import OrderItem, Touchpoint
+from crm_api.touchpoints.operations.record import INSERT_AT_ONCE
 from crm_api.touchpoints.operations.rows import COLUMNS, ITEM_COLUMNS, item_rows, row_of
 from crm_api.touchpoints.rules import fact_of
 from crm_api.touchpoints.schemas import TouchpointCreate
@@ -169,6 +171,58 @@ async def test_an_idempotency_key_makes_the_answer_the_same(api: Api, database: 
     async with database.session() as session:
         owner = await session.scalar(text("SELECT customer_id FROM idempotency_record"))
     assert str(owner) == customer
+
+
+async def test_of_many_with_one_key_one_is_recorded(api: Api, database: Database) -> None:
+    customer = await register(api)
+    answers = await api.race(8, "POST", "/v1/touchpoints", happening(customer), headers={"Idempotency-Key": "once"})
+    assert {answer.status_code for answer in answers} <= {201, 409}
+    made = [answer.json() for answer in answers if answer.status_code == 201]
+    assert made
+    assert all(each == made[0] for each in made)
+    assert all(answer.json()["code"] == "idempotency-key-in-use" for answer in answers if answer.status_code == 409)
+    async with database.session() as session:
+        counts = text(
+            "SELECT (SELECT count(*) FROM touchpoint), (SELECT count(*) FROM outbox_event WHERE type = :type)"
+        )
+        assert list(*await session.execute(counts, {"type": "touchpoint.recorded"})) == [1, 1]
+
+
+async def test_a_key_stands_for_one_body_whatever_else_is_wrong_with_the_next(api: Api) -> None:
+    customer = await register(api)
+    key = {"Idempotency-Key": "once"}
+    wish = happening(customer, source="web", source_id="1")
+    await api.post("/v1/touchpoints", wish, headers=key, expect=201)
+    reused = problem("idempotency-key-reused", 422)
+    await api.post("/v1/touchpoints", {**wish, "channel": "store"}, headers=key, expect=reused)
+    nobodys = happening(customer={"system": "shop", "external_id": "nobody"})
+    await api.post("/v1/touchpoints", nobodys, headers=key, expect=reused)
+    # A repeat under another key is the same fact; its answer is kept as it was given.
+    for _ in range(2):
+        again = await api.post("/v1/touchpoints", wish, headers={"Idempotency-Key": "twice"}, expect=200)
+        assert again["result"] == "repeated"
+
+
+async def test_a_key_may_be_used_anew_when_its_day_is_over(api: Api, database: Database) -> None:
+    customer = await register(api)
+    key = {"Idempotency-Key": "once"}
+    first = await api.post("/v1/touchpoints", happening(customer), headers=key, expect=201)
+    async with database.session() as session:
+        await session.execute(text("UPDATE idempotency_record SET expires_at = now()"))
+    second = await api.post("/v1/touchpoints", happening(customer), headers=key, expect=201)
+    assert second["id"] != first["id"]
+    third = await api.post("/v1/touchpoints", happening(customer), headers=key, expect=201)
+    assert third == second
+
+
+async def test_what_was_stamped_long_before_it_is_stored_is_not(api: Api, database: Database) -> None:
+    """Without a transaction around it, a late insertion would change what a feed has called final."""
+    wish = TouchpointCreate.model_validate_json(json.dumps(happening(await register(api))))
+    for age, is_made in ((timedelta(seconds=1), None), (timedelta(0), True)):
+        fact = fact_of(wish, now())
+        assert wish.customer_id is not None
+        row = row_of(fact, wish.customer_id, now() - age, "tests")
+        assert await database.pool.fetchval(f"{INSERT_AT_ONCE} RETURNING true", *row) is is_made
 
 
 async def test_unknown_customers_are_refused_with_a_pointer(api: Api, database: Database) -> None:

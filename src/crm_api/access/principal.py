@@ -11,7 +11,7 @@ from fastapi.openapi.models import OAuthFlowClientCredentials, OAuthFlows
 from fastapi.security import OAuth2, SecurityScopes
 from sqlalchemy import select
 
-from ..core.db import Database, Session
+from ..core.db import Database, Session, let_stand_alone
 from ..core.idempotency import IdempotencyKey, claim
 from ..core.problems import InsufficientScope, Unauthenticated
 from ..settings import Settings
@@ -102,6 +102,8 @@ class _Authorize(OAuth2):
 class _AuthorizeOnce(OAuth2):
     """As `authorize`, for operations that change something: takes the Idempotency-Key when one is sent."""
 
+    may_stand_alone = False
+
     def __init__(self) -> None:
         super().__init__(flows=_FLOWS, scheme_name="OAuth2", description="Client credentials; tokens live for minutes")
 
@@ -109,13 +111,22 @@ class _AuthorizeOnce(OAuth2):
         self, request: Request, required: SecurityScopes, session: Session, key: IdempotencyKey = None
     ) -> Principal:
         who = await _authorized(request, required)
+        if self.may_stand_alone and not request.state.must_begin:
+            let_stand_alone(session)
         if key is not None:
             await claim(request, session, who.client_id, key)
         return who
 
 
+class _AuthorizeAtOnce(_AuthorizeOnce):
+    """As `authorize_once`, for operations that are mostly one statement; they begin no transaction for it."""
+
+    may_stand_alone = True
+
+
 authorize = _Authorize()
 authorize_once = _AuthorizeOnce()
+authorize_at_once = _AuthorizeAtOnce()
 
 
 async def _authorized(request: Request, required: SecurityScopes) -> Principal:

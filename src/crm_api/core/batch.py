@@ -15,7 +15,7 @@ A domain declares one `Batch` and gives it a function that stores many rows with
 
 The transaction is opened and committed here, a chunk at a time; each chunk that changed something writes one audit row
 and one outbox event, both called `<name>.loaded`. Rows reach `store` validated and in the order of the lines; two of
-them may be the same. While PostgreSQL stores one chunk, the next is read, validated and shaped: `shape`, if given, makes
+them may be the same. While PostgreSQL stores one chunk, the next is read, validated and shaped: `shape`, if any, makes
 of a valid row what `store` gets, and may raise a Problem. It is the place for work that needs no database.
 A `csv` form answers, for a header, what makes a JSON document of a row's cells; see `csv_records.CsvForm`.
 """

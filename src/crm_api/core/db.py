@@ -1,7 +1,7 @@
 """The database: one engine for writes, one driver pool for reads, and the only commit."""
 
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from datetime import datetime
 from decimal import Decimal
@@ -19,9 +19,11 @@ from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.orm import Session as OrmSession
 
 from ..settings import Settings
+from .closing import Part, composed
 from .read import Reader
 
 Act = Callable[[], Awaitable[None]]
+Leave = Callable[[], Iterable[Part]]
 LONGEST_WRITE_SECONDS = 60
 """No statement and no idle transaction lives longer; watermarks rest on it."""
 
@@ -113,31 +115,100 @@ class Database:
     @asynccontextmanager
     async def session(self) -> AsyncIterator[AsyncSession]:
         """One transaction: committed at the end of the block, rolled back when it raises; then hints leave."""
-        async with self.sessions() as session:
-            async with session.begin():
-                yield session
-                for act in session.info.get("before_commit", ()):
-                    await act()
-                await self._write_last(session)
+        async with Change(self) as change:
+            yield change.session
+
+
+class Change:
+    """One transaction, begun with its first statement: committed at the end of the block, rolled back if it raises."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._session: AsyncSession | None = None
+
+    @property
+    def session(self) -> AsyncSession:
+        """The session of the change, made when it is first asked for."""
+        if self._session is None:
+            self._session = self._database.sessions(info={"pool": self._database.pool})
+        return self._session
+
+    async def __aenter__(self) -> "Change":
+        return self
+
+    async def __aexit__(self, error: type[BaseException] | None, *_: object) -> None:
+        session = self._session
+        if session is None:
+            return
+        try:
+            if error is None:
+                await close(session)
+                if session.in_transaction():
+                    await session.commit()
+        finally:
+            if "has_begun" in session.info:
+                await session.__aexit__(None, None, None)  # rolls back what was not committed, shielded
+        if error is None:
             for tell in session.info.get("after_commit", ()):
                 await tell()
 
-    async def _write_last(self, session: AsyncSession) -> None:
-        """Run what `write_last` was given: in the session's transaction, or as one of its own if none has begun."""
-        wish = session.info.get("last_write")
-        if wish is None:
-            return
-        sql, arguments = wish
-        where = await driver(session) if session.info.get("has_begun") else self.pool
-        await where.execute(sql, *arguments)
+
+class MustBegin(Exception):
+    """A change that was tried without a transaction met another one, and has to be done again inside of one."""
+
+
+def let_stand_alone(session: AsyncSession) -> None:
+    """Let a change that turns out to be one statement do without BEGIN and COMMIT: one round trip instead of three.
+
+    Whoever allows it repeats the change without allowance when `close` raises MustBegin.
+    """
+    session.info["alone"] = True
+
+
+def stands_alone(session: AsyncSession) -> bool:
+    """Say whether nothing was begun yet, and nothing has to be."""
+    return "alone" in session.info and "has_begun" not in session.info
 
 
 def write_last(session: AsyncSession, sql: str, *arguments: Any) -> None:
-    """Run one statement of the driver as the last act of the transaction.
+    """Insert one row as the last act; what else the change leaves behind is written only if that row is.
 
-    When it is also the only one it is a transaction by itself: one round trip, where BEGIN and COMMIT make three.
+    When it is the only act, the statement is a transaction by itself.
     """
-    session.info["last_write"] = (sql, arguments)
+    session.info["last_write"] = Part(sql, arguments)
+
+
+def leave(session: AsyncSession, leaving: Leave) -> None:
+    """Add what a change leaves behind to its last statement; asked for when the change is complete."""
+    session.info.setdefault("leaving", []).append(leaving)
+
+
+async def close(session: AsyncSession) -> None:
+    """Do the last acts of a change, once. Errors: MustBegin."""
+    info = session.info
+    for act in info.pop("before_commit", ()):
+        await act()
+    made: Part | None = info.pop("last_write", None)
+    parts = [part for leaving in info.pop("leaving", ()) for part in leaving()]
+    if made is None and not parts:
+        return
+    sql, arguments = composed(made, parts)
+    if not stands_alone(session):
+        where = await driver(session) if "has_begun" in info else info["pool"]
+        await where.fetchval(sql, *arguments)
+        return
+    try:
+        is_made = await info["pool"].fetchval(sql, *arguments)
+    except (asyncpg.IntegrityConstraintViolationError, asyncpg.InvalidCachedStatementError) as error:
+        raise MustBegin from error
+    if not is_made:
+        raise MustBegin
+
+
+async def reach(session: AsyncSession) -> asyncpg.Connection | asyncpg.Pool:
+    """Answer where a change that may stand alone looks things up."""
+    pool: asyncpg.Pool = session.info["pool"]
+    return pool if stands_alone(session) else await driver(session)
 
 
 async def driver(session: AsyncSession) -> asyncpg.Connection:
@@ -184,12 +255,10 @@ async def _keep_session(_connection: asyncpg.Connection) -> None:
     """Save the round trip that resets a connection: reads set nothing that would have to be reset."""
 
 
-async def get_session(request: Request) -> AsyncIterator[AsyncSession]:
-    """Open the request's transaction; leaving the block is the COMMIT, and it happens before the answer leaves."""
-    database: Database = request.app.state.database
-    async with database.session() as session:
-        request.state.session = session
-        yield session
+async def get_session(request: Request) -> AsyncSession:
+    """Answer the session of the request's change; core.route ends it before the answer leaves."""
+    change: Change = request.state.change
+    return change.session
 
 
 async def get_reader(request: Request) -> Reader:
@@ -198,5 +267,5 @@ async def get_reader(request: Request) -> Reader:
     return reader
 
 
-Session = Annotated[AsyncSession, Depends(get_session, scope="function")]
+Session = Annotated[AsyncSession, Depends(get_session)]
 Reads = Annotated[Reader, Depends(get_reader)]

@@ -6,15 +6,17 @@ from datetime import datetime, timedelta
 from typing import Annotated, Any
 from uuid import UUID
 
+import asyncpg
 import orjson
 from fastapi import Header, Request
-from sqlalchemy import BigInteger, Index, bindparam, func, select
+from sqlalchemy import BigInteger, Index, Text, bindparam, cast, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 from starlette.responses import Response
 
 from .clock import now
-from .db import Base, driver
+from .closing import Part
+from .db import Base, driver, leave, stands_alone
 from .problems import Problem
 from .read import Prepared
 
@@ -49,25 +51,20 @@ class IdempotencyRecord(Base):
 
 
 _TAKEN = select(func.pg_try_advisory_xact_lock(bindparam("lock", type_=BigInteger)).label("taken")).subquery()
-_KNOWN = (IdempotencyRecord.key_hash == bindparam("key_hash")) & (IdempotencyRecord.expires_at > bindparam("at"))
 _LOOK = Prepared(
     select(
         _TAKEN.c.taken,
         IdempotencyRecord.fingerprint,
         IdempotencyRecord.status,
-        IdempotencyRecord.headers,
+        cast(IdempotencyRecord.headers, Text).label("headers"),
         IdempotencyRecord.body,
-    ).select_from(_TAKEN.outerjoin(IdempotencyRecord, _KNOWN))
+        IdempotencyRecord.expires_at,
+    ).select_from(_TAKEN.outerjoin(IdempotencyRecord, IdempotencyRecord.key_hash == bindparam("key_hash")))
 )
+_FORGET = "DELETE FROM idempotency_record WHERE key_hash = $1"
 _KEEP = """
-INSERT INTO idempotency_record
-  (key_hash, fingerprint, status, headers, body, customer_id, created_at, expires_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
-ON CONFLICT (key_hash) DO UPDATE SET
-  fingerprint = EXCLUDED.fingerprint, status = EXCLUDED.status, headers = EXCLUDED.headers, body = EXCLUDED.body,
-  customer_id = EXCLUDED.customer_id, created_at = EXCLUDED.created_at, expires_at = EXCLUDED.expires_at
-WHERE idempotency_record.expires_at <= EXCLUDED.created_at
-RETURNING true
+INSERT INTO idempotency_record (key_hash, fingerprint, status, headers, body, customer_id, created_at, expires_at)
+SELECT $1::bytea, $2::bytea, $3::integer, $4::jsonb, $5::bytea, $6::uuid, $7::timestamptz, $8::timestamptz
 """
 
 
@@ -104,37 +101,44 @@ class Claim:
 
 
 async def claim(request: Request, session: AsyncSession, client_id: str, key: str) -> None:
-    """Take the key for this request. Errors: Replay (answered before), KeyInUse, KeyReused."""
+    """Take the key for this request. Errors: Replay (answered before), KeyInUse, KeyReused.
+
+    A change that may stand alone takes it unseen: should the key have been used, the kept answer refuses the change.
+    """
     scope = f"{client_id}\x00{request.method} {request.url.path}\x00{key}"
     key_hash = hashlib.sha256(scope.encode()).digest()
     fingerprint = hashlib.sha256(await request.body()).digest()
-    lock = int.from_bytes(key_hash[:8], "big", signed=True)
-    connection = await driver(session)
-    # One round trip. Should the first request end between this statement's snapshot and its lock, `keep` finds the row.
-    row = await connection.fetchrow(_LOOK.sql, *_LOOK.arguments({"lock": lock, "key_hash": key_hash, "at": now()}))
-    if not row["taken"]:
-        raise KeyInUse("A request with this key has not ended", headers={"Retry-After": "1"})
-    if row["status"] is not None:
-        raise Replay(_answer_again(row, fingerprint))
     request.state.claim = Claim(key_hash, fingerprint)
+    if stands_alone(session):
+        return
+    lock = int.from_bytes(key_hash[:8], "big", signed=True)
+    connection, at = await driver(session), now()
+    # One round trip. Should the first request end between this statement's snapshot and its lock, keeping the answer
+    # finds its row.
+    row = await connection.fetchrow(_LOOK.sql, *_LOOK.arguments({"lock": lock, "key_hash": key_hash}))
+    if not row["taken"]:
+        raise _in_use()
+    if row["status"] is not None:
+        if row["expires_at"] > at:
+            raise Replay(_answer_again(row, fingerprint))
+        await connection.execute(_FORGET, key_hash)
+
+
+def _in_use() -> KeyInUse:
+    return KeyInUse("A request with this key has not ended", headers={"Retry-After": "1"})
 
 
 def _answer_again(known: Mapping[str, Any], fingerprint: bytes) -> Response:
     if known["fingerprint"] != fingerprint:
         raise KeyReused("This key came with another body before; use a new one")
-    return Response(known["body"], known["status"], {**known["headers"], "Idempotent-Replayed": "true"})
+    return Response(known["body"], known["status"], {**orjson.loads(known["headers"]), "Idempotent-Replayed": "true"})
 
 
-async def keep(session: AsyncSession, held: Claim, response: Response, customer_id: UUID | None) -> None:
-    """Store the answer in the change's own transaction; whoever lost a race for the key is rolled back.
-
-    Errors: KeyInUse.
-    """
+def keep(session: AsyncSession, held: Claim, response: Response, customer_id: UUID | None) -> None:
+    """Have the answer stored with the change's last statement, which fails if another request has used the key."""
     at = now()
     headers = {name: response.headers[name] for name in _REPLAYED_HEADERS if name in response.headers}
-    connection = await driver(session)
-    stored = await connection.fetchval(
-        _KEEP,
+    row = (
         held.key_hash,
         held.fingerprint,
         response.status_code,
@@ -144,5 +148,9 @@ async def keep(session: AsyncSession, held: Claim, response: Response, customer_
         at,
         at + KEPT,
     )
-    if stored is None:
-        raise KeyInUse("A request with this key has just ended", headers={"Retry-After": "1"})
+    leave(session, lambda: [Part(_KEEP, row)])
+
+
+def in_use(error: asyncpg.UniqueViolationError) -> Exception:
+    """Say KeyInUse where storing the answer found that another request has used the key."""
+    return _in_use() if error.constraint_name == "pk_idempotency_record" else error

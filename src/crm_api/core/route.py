@@ -1,10 +1,11 @@
 """The one route class: strict JSON in, stored answers out."""
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from copy import copy
 from dataclasses import replace
 from typing import Any, cast
 
+from asyncpg import UniqueViolationError
 from fastapi import Request
 from fastapi._compat import field_annotation_is_sequence
 from fastapi.dependencies.models import Dependant
@@ -12,9 +13,10 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel, TypeAdapter, create_model
 from starlette.responses import Response
 
-from .idempotency import Replay, keep
+from .db import Change, MustBegin, stands_alone
+from .idempotency import Replay, in_use, keep
 from .json_door import RawJson, admit
-from .problems import BodyTooLarge, UnsupportedMediaType
+from .problems import BodyTooLarge, Problem, UnsupportedMediaType
 
 MERGE_PATCH = "application/merge-patch+json"
 
@@ -74,18 +76,39 @@ class Route(APIRoute):
 
         async def handle_once(request: Request) -> Response:
             request = _JsonRequest(request.scope, request.receive)
+            request.state.must_begin = False
             if wants_json:
                 _check_content_type(request)
                 await request.body()  # FastAPI would turn what this raises into a bare 400
             try:
-                response = await handle(request)
+                try:
+                    return await _changed(request, handle)
+                except MustBegin:
+                    request.state.must_begin = True
+                    return await _changed(request, handle)
             except Replay as replay:
                 return replay.response
-            if (held := getattr(request.state, "claim", None)) and 200 <= response.status_code < 300:
-                await keep(request.state.session, held, response, getattr(request.state, "customer_id", None))
-            return response
 
         return handle_once
+
+
+async def _changed(request: Request, handle: Callable[[Request], Awaitable[Response]]) -> Response:
+    """Do what is asked, and commit it before the answer leaves. Errors: MustBegin, Replay, Problem."""
+    change = request.state.change = Change(request.app.state.database)
+    request.state.claim = None
+    try:
+        async with change:
+            response = await handle(request)
+            held = request.state.claim
+            if held is not None and 200 <= response.status_code < 300:
+                keep(change.session, held, response, getattr(request.state, "customer_id", None))
+    except Problem as problem:
+        if request.state.claim is not None and stands_alone(change.session):
+            raise MustBegin from problem  # the key was not looked up yet, and its first answer may have been another
+        raise
+    except UniqueViolationError as error:
+        raise in_use(error) from None
+    return response
 
 
 def _read_at_once(dependant: Dependant) -> Dependant:

@@ -2,7 +2,7 @@
 transaction.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -18,7 +18,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
 from .clock import now
-from .db import Base, before_commit, driver
+from .closing import Part
+from .db import Base, leave
 from .ids import new_id
 
 _DIALECT: Final = postgresql.dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy leaves its dialects untyped
@@ -130,15 +131,15 @@ def _pending(session: AsyncSession) -> _Pending:
     pending: _Pending | None = session.info.get("trail")
     if pending is None:
         pending = session.info["trail"] = _Pending()
-        before_commit(session, partial(_write, session, pending))
+        leave(session, partial(_parts, pending))
     return pending
 
 
-def _insertion(model: type[Base], first: int) -> str:
+def _insertion(model: type[Base]) -> str:
     """Write the statement that inserts rows given as one array for each column."""
     columns = model.__table__.columns
     arrays = ", ".join(
-        f"${number}::{column.type.compile(dialect=_DIALECT)}[]" for number, column in enumerate(columns, first)
+        f"${number}::{column.type.compile(dialect=_DIALECT)}[]" for number, column in enumerate(columns, 1)
     )
     names = ", ".join(column.name for column in columns)
     return f"INSERT INTO {model.__tablename__} ({names}) SELECT * FROM unnest({arrays})"  # noqa: S608  # names are ours
@@ -146,15 +147,16 @@ def _insertion(model: type[Base], first: int) -> str:
 
 _ENTRY_COLUMNS: Final = [column.name for column in AuditEntry.__table__.columns]
 _EVENT_COLUMNS: Final = [column.name for column in OutboxEvent.__table__.columns]
-_WRITE: Final = f"WITH entries AS ({_insertion(AuditEntry, 1)}) {_insertion(OutboxEvent, len(_ENTRY_COLUMNS) + 1)}"
+_ADD_ENTRIES: Final = _insertion(AuditEntry)
+_ADD_EVENTS: Final = _insertion(OutboxEvent)
 
 
-async def _write(session: AsyncSession, pending: _Pending) -> None:
-    if pending.entries or pending.events:
-        for row in pending.entries:
-            row["changes"] = orjson.dumps(row["changes"], default=str).decode()
-        for row in pending.events:
-            row["data"] = orjson.dumps(row["data"], default=str).decode()
-        arrays = [[row[name] for row in pending.entries] for name in _ENTRY_COLUMNS]
-        arrays += [[row[name] for row in pending.events] for name in _EVENT_COLUMNS]
-        await (await driver(session)).execute(_WRITE, *arrays)
+def _parts(pending: _Pending) -> Iterator[Part]:
+    for row in pending.entries:
+        row["changes"] = orjson.dumps(row["changes"], default=str).decode()
+    for row in pending.events:
+        row["data"] = orjson.dumps(row["data"], default=str).decode()
+    if pending.entries:
+        yield Part(_ADD_ENTRIES, [[row[name] for row in pending.entries] for name in _ENTRY_COLUMNS])
+    if pending.events:
+        yield Part(_ADD_EVENTS, [[row[name] for row in pending.events] for name in _EVENT_COLUMNS])

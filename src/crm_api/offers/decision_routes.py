@@ -6,7 +6,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Request, Security
 from starlette.responses import Response
 
-from ..access import Principal, authorize, authorize_once
+from ..access import Principal, authorize, authorize_at_once
 from ..core.db import Reads, Session
 from ..core.listing import Listing
 from ..core.problems import problems
@@ -20,7 +20,7 @@ from .problems import CustomerArchived, DecisionNotFound
 
 router = APIRouter(tags=["Decisions"], route_class=Route)
 CanRead = Annotated[Principal, Security(authorize, scopes=["decisions:read"])]
-CanDecide = Annotated[Principal, Security(authorize_once, scopes=["decisions:write"])]
+CanDecide = Annotated[Principal, Security(authorize_at_once, scopes=["decisions:write"])]
 
 
 @router.post(

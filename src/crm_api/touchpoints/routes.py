@@ -6,7 +6,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Request, Security
 from starlette.responses import Response
 
-from ..access import Principal, authorize, authorize_once
+from ..access import Principal, authorize, authorize_at_once
 from ..core.batch import Batch, BatchParams
 from ..core.db import Reads, Session
 from ..core.listing import Listing
@@ -28,7 +28,7 @@ from .schemas import (
 
 router = APIRouter(tags=["Timeline"], route_class=Route)
 CanRead = Annotated[Principal, Security(authorize, scopes=["touchpoints:read"])]
-CanWrite = Annotated[Principal, Security(authorize_once, scopes=["touchpoints:write"])]
+CanWrite = Annotated[Principal, Security(authorize_at_once, scopes=["touchpoints:write"])]
 CanLoad = Annotated[Principal, Security(authorize, scopes=["touchpoints:write"])]
 BATCH = Batch("touchpoints", TouchpointCreate, operations.store_touchpoints, shape=operations.shape_touchpoint)
 

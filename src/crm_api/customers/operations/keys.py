@@ -48,7 +48,7 @@ class Registry:
             # What is left now was given up by its owner a moment ago.
         return taken
 
-    async def owners(self, connection: asyncpg.Connection, keys: Iterable[str]) -> dict[str, UUID]:
+    async def owners(self, connection: asyncpg.Connection | asyncpg.Pool, keys: Iterable[str]) -> dict[str, UUID]:
         """Answer whom keys belong to."""
         rows = await connection.fetch(self._owners, list(keys))
         return {row["key"]: row["customer_id"] for row in rows}

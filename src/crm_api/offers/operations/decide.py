@@ -30,7 +30,7 @@ MOST_REJECTED: Final = 50
 _MOST_LOADS: Final = 50  # each change of an offer costs a reader one more load, and a busy writer makes many
 _KEEP: Final = """
     INSERT INTO decision (customer_id, id, channel, decided_at, decided_by, valid_until, document)
-    VALUES ($1, $2, $3, $4, $5, $6, $7::text::json)
+    SELECT $1::uuid, $2::uuid, $3::text, $4::timestamptz, $5::text, $6::timestamptz, $7::text::json
 """
 
 

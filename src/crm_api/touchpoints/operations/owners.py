@@ -40,7 +40,7 @@ async def find_owners(connection: asyncpg.Connection, names: Iterable[Named]) ->
     return found
 
 
-async def find_by_external_id(connection: asyncpg.Connection, keys: Sequence[str]) -> dict[str, UUID]:
+async def find_by_external_id(connection: asyncpg.Connection | asyncpg.Pool, keys: Sequence[str]) -> dict[str, UUID]:
     """Answer the customers that other systems mean."""
     return await EXTERNAL_IDS.owners(connection, keys)
 

@@ -1,5 +1,6 @@
 """Record: one touchpoint, in as few round trips as it takes."""
 
+from datetime import datetime
 from typing import Any, Final, Literal, NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -9,19 +10,25 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from ...access import Principal
 from ...core.clock import now
-from ...core.db import driver
+from ...core.db import driver, reach, stands_alone, write_last
 from ...core.trail import emit
 from .. import queries
 from ..daily_facts import mark_days
 from ..rules import Fact, document_of, fact_of
 from ..schemas import TouchpointCreate
 from .owners import find_by_external_id, named, unknown
-from .rows import COLUMNS, ITEM_COLUMNS, conflict, item_rows, row_of, touched_days
+from .rows import COLUMN_TYPES, COLUMNS, ITEM_COLUMNS, conflict, item_rows, row_of, touched_days
 
-_VALUES: Final = ", ".join(f"${number}" for number in range(1, len(COLUMNS) + 1))
+_PLACES: Final = ", ".join(f"${number}::{COLUMN_TYPES[name]}" for number, name in enumerate(COLUMNS, 1))
+# Stamped and inserted within 200 ms, so that what core.watermark called final stays final without a transaction around.
+INSERT_AT_ONCE: Final = f"""
+INSERT INTO touchpoint ({", ".join(COLUMNS)}) SELECT {_PLACES}
+WHERE statement_timestamp() < ${COLUMNS.index("recorded_at") + 1} + interval '200 milliseconds'
+ON CONFLICT DO NOTHING
+"""  # the names are those of our columns
 _INSERT: Final = f"""
-INSERT INTO touchpoint ({", ".join(COLUMNS)}) VALUES ({_VALUES}) ON CONFLICT DO NOTHING RETURNING true
-"""  # noqa: S608  # the names are those of our columns
+INSERT INTO touchpoint ({", ".join(COLUMNS)}) SELECT {_PLACES} ON CONFLICT DO NOTHING RETURNING true
+"""  # the names are those of our columns
 
 
 class Recorded(NamedTuple):
@@ -37,30 +44,43 @@ async def record_touchpoint(session: AsyncSession, who: Principal, wish: Touchpo
 
     The write itself finds out whether the customer is there and whether the source id was told before.
     """
-    connection = await driver(session)
-    at = now()  # inside the transaction, as core.watermark wants it
-    fact = fact_of(wish, at)
-    name = named(wish)
-    if isinstance(name, str):
-        found = (await find_by_external_id(connection, [name])).get(name)
-        if found is None:
-            raise unknown(name)
-        customer_id = found
+    fact = fact_of(wish, now())
+    customer_id = await _customer_meant(session, wish)
+    days = touched_days([(customer_id, fact)], zone)
+    if stands_alone(session) and not fact.items and not days:
+        at = now()
+        write_last(session, INSERT_AT_ONCE, *row_of(fact, customer_id, at, who.client_id))
     else:
-        customer_id = name
-    try:
-        is_new = await connection.fetchval(_INSERT, *row_of(fact, customer_id, at, who.client_id))
-    except asyncpg.ForeignKeyViolationError:
-        raise unknown(name) from None
-    if not is_new:
-        return await _repeated(connection, fact, customer_id)
-    made = [(customer_id, fact)]
-    if fact.items:
-        await connection.copy_records_to_table("order_item", records=item_rows(made), columns=ITEM_COLUMNS)
-    await mark_days(session, touched_days(made, zone))
+        connection = await driver(session)
+        at = now()  # inside the transaction, as core.watermark wants it
+        if not await _insert(connection, fact, customer_id, at, who):
+            return await _repeated(connection, fact, customer_id)
+        await mark_days(session, days)
     told = {"id": str(fact.id), "customer_id": str(customer_id), "kind": wish.kind, "occurred_at": fact.occurred_at}
     emit(session, "touchpoint.recorded", told, customer_id=customer_id)
     return Recorded("created", customer_id, document_of(fact, customer_id, at, who.client_id))
+
+
+async def _customer_meant(session: AsyncSession, wish: TouchpointCreate) -> UUID:
+    name = named(wish)
+    if isinstance(name, UUID):
+        return name
+    found = (await find_by_external_id(await reach(session), [name])).get(name)
+    if found is None:
+        raise unknown(name)
+    return UUID(str(found))  # reads outside of transactions answer ids as text
+
+
+async def _insert(connection: asyncpg.Connection, fact: Fact, customer_id: UUID, at: datetime, who: Principal) -> bool:
+    """Insert a touchpoint with its items, unless it is there. Errors: CustomerUnknown."""
+    try:
+        is_new = await connection.fetchval(_INSERT, *row_of(fact, customer_id, at, who.client_id))
+    except asyncpg.ForeignKeyViolationError:
+        raise unknown(named(fact.wish)) from None
+    if is_new and fact.items:
+        items = item_rows([(customer_id, fact)])
+        await connection.copy_records_to_table("order_item", records=items, columns=ITEM_COLUMNS)
+    return bool(is_new)
 
 
 async def _repeated(connection: asyncpg.Connection, fact: Fact, customer_id: UUID) -> Recorded:

@@ -6,12 +6,16 @@ from typing import Any, Final
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+from sqlalchemy.dialects import postgresql
+
 from ..daily_facts import FACT_KINDS, business_date
 from ..models import OrderItem, Touchpoint
 from ..problems import TouchpointConflict
 from ..rules import Fact
 
+_DIALECT: Final = postgresql.dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy leaves its dialects untyped
 COLUMNS: Final = [column.name for column in Touchpoint.__table__.columns]
+COLUMN_TYPES: Final = {column.name: column.type.compile(dialect=_DIALECT) for column in Touchpoint.__table__.columns}
 ITEM_COLUMNS: Final = [column.name for column in OrderItem.__table__.columns]
 _OF_RECORDING: Final = ("recorded_at", "recorded_by")
 STAGED_COLUMNS: Final = [name for name in COLUMNS if name not in _OF_RECORDING]
