@@ -52,7 +52,8 @@ def as_problem(error: BaseException) -> Problem | None:
     if state.startswith(_WRONG_DATA):
         return InvalidRequest("The database cannot hold a value that was sent")
     lost = isinstance(error, DBAPIError) and error.connection_invalidated
-    closed = isinstance(cause, asyncpg.InterfaceError) or "InterfaceError" in type(cause).__name__
+    # The driver's other complaints, of a wrong argument for example, are faults of ours.
+    closed = "InterfaceError" in type(cause).__name__ and "clos" in str(cause)
     return NotAvailable("The database went away", headers={"Retry-After": "2"}) if lost or closed else None
 
 
