@@ -25,9 +25,10 @@ from .work import CannotBeDone, Report
 
 MODELS: Final[dict[str, Callable[[Mapping[str, Any]], Model]]] = {rfm.MODEL: RfmModel}
 """How each model is made of a run's parameters."""
-CUSTOMERS_IN_A_RANGE: Final = 50_000
+CUSTOMERS_IN_A_RANGE: Final = 100_000
 ROWS_IN_A_PART: Final = 50_000
 _BLOCK_BYTES: Final = 4 * 1024 * 1024
+_RANGES_AT_ONCE: Final = 2
 _PARTS_AT_ONCE: Final = 2
 _TRIES: Final = 3
 _SETTLE_SECONDS: Final = 1.0
@@ -86,23 +87,39 @@ class _Computation:
             await asyncio.sleep(_SETTLE_SECONDS)
 
     async def _read(self, model: Model, work: RunWork) -> None:
-        for number, customers in enumerate(work.ranges, 1):
-            condensed, count = await self._read_range(model, work.run, customers)
-            await asyncio.to_thread(model.keep, condensed)
-            self._counts["facts_read"] = self._counts.get("facts_read", 0) + count
-            await self._report(_READ * number / len(work.ranges), self._counts)
+        """Read all ranges, two at a time."""
+        waiting, keeping, done = iter(work.ranges), asyncio.Lock(), 0
+
+        async def read_ranges() -> None:
+            nonlocal done
+            for customers in waiting:
+                condensed, count = await self._read_range(model, work.run, customers)
+                async with keeping:
+                    await asyncio.to_thread(model.keep, condensed)
+                done += 1
+                self._counts["facts_read"] = self._counts.get("facts_read", 0) + count
+                await self._report(_READ * done / len(work.ranges), self._counts)
+
+        await _side_by_side(read_ranges() for _ in range(_RANGES_AT_ONCE))
 
     async def _read_range(self, model: Model, run: RunRead, customers: CustomerRange) -> tuple[list[Any], int]:
         """Read one range, from its start again when the stream breaks off."""
         for tries_left in reversed(range(_TRIES)):
             try:
-                ids = b"".join([piece async for piece in analytics.stream_population(self._api, run.id, customers)])
                 feed = analytics.stream_facts(self._api, run, customers, fields=model.fields, kinds=model.kinds)
-                return await _condensed(model, feed, rfm_wire.read_ids(ids))
+                population = asyncio.create_task(self._population(run, customers))
+                try:
+                    return await _condensed(model, feed, population)
+                finally:
+                    population.cancel()
             except ApiInterrupted:
                 if not tries_left:
                     raise
         raise AssertionError("the last try either returns or raises")
+
+    async def _population(self, run: RunRead, customers: CustomerRange) -> pl.DataFrame:
+        pieces = [piece async for piece in analytics.stream_population(self._api, run.id, customers)]
+        return rfm_wire.read_ids(b"".join(pieces))
 
     async def _write(self, outcome: Outcome) -> str:
         """Send all rows, two parts at a time; answers their hash, which is taken of one header and all lines."""
@@ -142,7 +159,9 @@ class _Computation:
         self._seconds[name] = round(time.monotonic() - began, 3)
 
 
-async def _condensed(model: Model, feed: AsyncIterator[bytes], population: pl.DataFrame) -> tuple[list[Any], int]:
+async def _condensed(
+    model: Model, feed: AsyncIterator[bytes], population: asyncio.Task[pl.DataFrame]
+) -> tuple[list[Any], int]:
     """Reduce a feed block by block, each while the next one is read; answers also how many facts it held."""
     reducing: list[asyncio.Task[Any]] = []
     count = 0
@@ -150,7 +169,8 @@ async def _condensed(model: Model, feed: AsyncIterator[bytes], population: pl.Da
         async for columns, lines in _blocks(feed):
             count += lines.count(b"\n")
             await asyncio.gather(*reducing[-1:])  # one at a time, so that no more than two blocks are in memory
-            reducing.append(asyncio.create_task(asyncio.to_thread(model.condense, Block(lines, columns, population))))
+            block = Block(lines, columns, await population)
+            reducing.append(asyncio.create_task(asyncio.to_thread(model.condense, block)))
         return list(await asyncio.gather(*reducing)), count
     finally:
         await asyncio.gather(*reducing, return_exceptions=True)

@@ -30,7 +30,7 @@ class Outcome:
 
 
 class Model(Protocol):
-    """One model in one run. All calls may block for a while; none is made beside another."""
+    """One model in one run. All calls may block for a while; `condense` may be called beside any other."""
 
     @property
     def fields(self) -> Sequence[str]:

@@ -18,7 +18,6 @@ import httpx
 import polars as pl
 import psutil
 
-from crm_api.core.embedded import EmbeddedValkey
 from crm_api.core.ids import source_id_uuid
 
 from .report import Line, Round
@@ -179,21 +178,20 @@ def _score_parquet(folder: Path) -> dict[str, float]:
 
 @contextmanager
 def _worker(stage: Stage) -> Iterator[psutil.Process]:
-    with EmbeddedValkey(stage.folder / "valkey") as valkey:
-        environment = {
-            **os.environ,
-            "CRM_API_URL": stage.base_url,
-            "CRM_REDIS_URL": valkey.url,
-            "CRM_WORKER_CLIENT_ID": CLIENT,
-            "CRM_WORKER_CLIENT_SECRET": SECRET,
-            "CRM_LOG_LEVEL": "warning",
-        }
-        process = subprocess.Popen([sys.executable, "-m", "workers.main"], env=environment)
-        try:
-            yield psutil.Process(process.pid)
-        finally:
-            process.terminate()
-            process.wait(20)
+    environment = {
+        **os.environ,
+        "CRM_API_URL": stage.base_url,
+        "CRM_REDIS_URL": stage.valkey.url,
+        "CRM_WORKER_CLIENT_ID": CLIENT,
+        "CRM_WORKER_CLIENT_SECRET": SECRET,
+        "CRM_LOG_LEVEL": "warning",
+    }
+    process = subprocess.Popen([sys.executable, "-m", "workers.main"], env=environment)
+    try:
+        yield psutil.Process(process.pid)
+    finally:
+        process.terminate()
+        process.wait(20)
 
 
 async def _run_rfm(stage: Stage, worker: psutil.Process) -> dict[str, float]:
@@ -208,6 +206,13 @@ async def _run_rfm(stage: Stage, worker: psutil.Process) -> dict[str, float]:
                 break
             await asyncio.sleep(0.05)
         took = time.perf_counter() - began
-    if job["state"] != "succeeded":
-        raise RuntimeError(f"the run ended as {job}")
-    return {"seconds": took, "worker MB": worker.memory_info().rss / 1e6, "API peak MB": stage.ours.peak_bytes() / 1e6}
+        if job["state"] != "succeeded":
+            raise RuntimeError(f"the run ended as {job}")
+        run = (await client.get(f"/v1/analytics/runs/{job['result']['run_id']}")).raise_for_status().json()
+    apart = {name.replace("_", " "): seconds for name, seconds in run["timing"].items()}
+    return {
+        "seconds": took,
+        **apart,
+        "worker MB": worker.memory_info().rss / 1e6,
+        "API peak MB": stage.ours.peak_bytes() / 1e6,
+    }

@@ -10,7 +10,7 @@ import asyncpg
 import httpx
 
 from crm_api.access import SCOPES
-from crm_api.core.embedded import EmbeddedPostgres
+from crm_api.core.embedded import EmbeddedPostgres, EmbeddedValkey
 
 from .processes import Served, serving
 from .seed import CLIENT, SECRET, SECRET_KEY, seeded
@@ -21,6 +21,7 @@ class Stage:
     """Where a measurement plays."""
 
     postgres: EmbeddedPostgres
+    valkey: EmbeddedValkey
     ours: Served
     floor: Served
     token: str
@@ -46,17 +47,22 @@ def stage(home: Path, customers: int) -> Iterator[Stage]:
     postgres = EmbeddedPostgres(folder / "postgres")
     postgres.copy_from(kept)
     try:
-        with postgres, _both(postgres, folder) as (floor, ours):
+        with (
+            postgres,
+            EmbeddedValkey(folder / "valkey") as valkey,
+            _both(postgres, valkey, folder) as (floor, ours),
+        ):
             token = _token(ours.port)
-            yield Stage(postgres, ours, floor, token, customers, folder)
+            yield Stage(postgres, valkey, ours, floor, token, customers, folder)
     finally:
         postgres.discard()
 
 
 @contextmanager
-def _both(postgres: EmbeddedPostgres, folder: Path) -> Iterator[tuple[Served, Served]]:
+def _both(postgres: EmbeddedPostgres, valkey: EmbeddedValkey, folder: Path) -> Iterator[tuple[Served, Served]]:
     environment = {
         "CRM_DATABASE_URL": postgres.url,
+        "CRM_REDIS_URL": valkey.url,
         "CRM_SECRET_KEY": SECRET_KEY,
         "CRM_PUBLIC_URL": "http://bench.local",
         "CRM_READ_RATE": "1000000000",

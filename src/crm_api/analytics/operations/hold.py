@@ -4,7 +4,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from ...jobs.operations.leases import held
+from ...jobs.operations.leases import goes_on, held
 from ..models import AnalyticsRun
 from ..problems import RunNotFound, RunNotOpen
 from ..rules import OPEN
@@ -18,6 +18,13 @@ async def find(session: AsyncSession, run_id: UUID) -> AnalyticsRun:
     return run
 
 
+async def look(session: AsyncSession, run: AnalyticsRun, lease_id: UUID) -> None:
+    """See whether a change has a chance, before its work; `take` decides. Errors: LeaseLost, RunNotOpen."""
+    check_open(run)
+    if not await goes_on(session, run.job_id, lease_id):
+        raise RunNotOpen("Somebody cancelled it")
+
+
 async def take(session: AsyncSession, run: AnalyticsRun, lease_id: UUID) -> None:
     """Lock a run that is open and whose job is under this lease: the job first, as whoever ends a job does.
 
@@ -27,7 +34,7 @@ async def take(session: AsyncSession, run: AnalyticsRun, lease_id: UUID) -> None
     job = await held(session, run.job_id, lease_id)
     if job.cancel_requested_at is not None:
         raise RunNotOpen("Somebody cancelled it")
-    await session.refresh(run, with_for_update=True)
+    await session.refresh(run, with_for_update={"key_share": True})  # parts that refer to it hold its key
     check_open(run)
 
 

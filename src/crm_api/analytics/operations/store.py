@@ -1,26 +1,27 @@
-"""Store a part of a run's rows: set-wise, after every row has passed every check."""
+"""Store a part of a run's rows: set-wise, all rows or none. Why a row is wrong is asked only when one is."""
 
 import re
 from collections.abc import AsyncIterator, Iterable
 from itertools import islice
-from typing import Any, cast
+from typing import Any, NoReturn, cast
 from uuid import UUID
 
 import asyncpg
-from sqlalchemy import CursorResult, Row
+from sqlalchemy import CursorResult, Row, func, select
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.schema import CreateTable
 
 from ...core.clock import now
 from ...core.db import driver
-from ...core.problems import InvalidRequest, finding
+from ...core.problems import InvalidRequest, NotAvailable, finding
 from ...core.spool import Spool
 from .. import staging
 from ..models import AnalyticsRun, AnalyticsRunPart
 from ..schemas import RowsParams
 from ..score_tables import ScoreTable
 from ..uploads import Upload
-from .hold import check_open, find, take
+from .hold import find, look, take
 
 _PLACE = re.compile(r", line (?P<line>\d+)(, column (?P<column>\w+))?")
 
@@ -31,15 +32,20 @@ async def store_rows(session: AsyncSession, run_id: UUID, table: ScoreTable, par
     Errors: InvalidRequest with the lines that are wrong, RunNotFound, LeaseLost, RunNotOpen.
     """
     run = await find(session, run_id)
-    check_open(run)
+    await look(session, run, params.lease_id)
+    await session.execute(select(func.pg_advisory_xact_lock(_key_of_part(run_id, params.part))))
     await _stage(session, table, upload)
-    await _check_form(session, table)
     extent = (await session.execute(staging.extent(table))).one()
-    if extent.row_count:
-        await _check_customers(session, table, run, extent)
-    await take(session, run, params.lease_id)
-    await _replace(session, table, run.id, params.part, extent)
+    if extent.first is None:
+        await _refuse_malformed(session, table)
+    await _replace(session, table, run, params.part, extent)
+    await take(session, run, params.lease_id)  # last, since parts that come side by side wait for each other from here
     return int(extent.row_count)
+
+
+def _key_of_part(run_id: UUID, part: int) -> int:
+    """Name the advisory lock under which one sender of a part waits for another."""
+    return int.from_bytes(run_id.bytes[8:], "big", signed=True) ^ part
 
 
 async def _stage(session: AsyncSession, table: ScoreTable, upload: Upload) -> None:
@@ -70,7 +76,7 @@ def _unreadable(table: ScoreTable, error: asyncpg.DataError) -> InvalidRequest:
     return InvalidRequest(f"{fault['pointer']}: {fault['detail']}", errors=[fault])
 
 
-async def _check_form(session: AsyncSession, table: ScoreTable) -> None:
+async def _refuse_malformed(session: AsyncSession, table: ScoreTable) -> None:
     wrong = (await session.execute(staging.malformed(table))).mappings().all()
     _refuse(
         finding(f"/{row['index']}/{column.name}", "wrong-value", staging.expected(column))
@@ -80,21 +86,11 @@ async def _check_form(session: AsyncSession, table: ScoreTable) -> None:
     )
 
 
-async def _check_customers(session: AsyncSession, table: ScoreTable, run: AnalyticsRun, extent: Row[Any]) -> None:
-    twice = (await session.execute(staging.repeated(table))).all()
-    _refuse(
-        finding(f"/{row.index}/customer_id", "duplicate", f"row {row.first} is about this customer") for row in twice
-    )
-    lines = await session.scalars(staging.strangers(table, extent.first, extent.last, run.watermark))
-    why = "no customer with this id was active at the run's watermark"
-    _refuse(finding(f"/{index}/customer_id", "unknown-customer", why) for index in lines)
-
-
-async def _replace(session: AsyncSession, table: ScoreTable, run_id: UUID, part: int, extent: Row[Any]) -> None:
-    """Errors: InvalidRequest, for customers that another part is about."""
-    stored = await session.get(AnalyticsRunPart, (run_id, part))
+async def _replace(session: AsyncSession, table: ScoreTable, run: AnalyticsRun, part: int, extent: Row[Any]) -> None:
+    """Errors: InvalidRequest, when a row is wrong."""
+    stored = await session.get(AnalyticsRunPart, (run.id, part))
     dropped = None if stored is None else staging.drop_part(stored, table.model)
-    stored = stored or AnalyticsRunPart(run_id=run_id, part=part)
+    stored = stored or AnalyticsRunPart(run_id=run.id, part=part)
     stored.row_count, stored.scored_count = extent.row_count, extent.scored_count
     stored.first_customer_id, stored.last_customer_id = extent.first, extent.last
     stored.received_at = now()
@@ -102,13 +98,38 @@ async def _replace(session: AsyncSession, table: ScoreTable, run_id: UUID, part:
     await session.flush()
     if dropped is not None:
         await session.execute(dropped)
-    kept = cast(CursorResult[Any], await session.execute(staging.keep(table, run_id, part)))
-    if kept.rowcount != extent.row_count:
-        others = (await session.execute(staging.already_kept(table, run_id, part))).all()
-        _refuse(
-            finding(f"/{row.index}/customer_id", "duplicate", f"part {row.other_part} is about this customer")
-            for row in others
-        )
+    if extent.row_count and await _kept_count(session, table, stored, run) != extent.row_count:
+        await _refuse_malformed(session, table)
+        await _refuse_customers(session, table, run, stored)
+
+
+async def _kept_count(session: AsyncSession, table: ScoreTable, part: AnalyticsRunPart, run: AnalyticsRun) -> int:
+    try:
+        async with session.begin_nested():
+            kept = await session.execute(staging.keep(table, part, run.watermark))
+            return cast(CursorResult[Any], kept).rowcount
+    except IntegrityError:
+        return 0
+
+
+async def _refuse_customers(
+    session: AsyncSession, table: ScoreTable, run: AnalyticsRun, part: AnalyticsRunPart
+) -> NoReturn:
+    """Errors: InvalidRequest, with the rows that are about a wrong customer, which is all that is left to be wrong."""
+    twice = (await session.execute(staging.repeated(table))).all()
+    _refuse(
+        finding(f"/{row.index}/customer_id", "duplicate", f"row {row.first} is about this customer") for row in twice
+    )
+    first, last = part.first_customer_id, part.last_customer_id
+    lines = await session.scalars(staging.strangers(table, first, last, run.watermark))
+    why = "no customer with this id was active at the run's watermark"
+    _refuse(finding(f"/{index}/customer_id", "unknown-customer", why) for index in lines)
+    others = (await session.execute(staging.already_kept(table, run.id, part.part))).all()
+    _refuse(
+        finding(f"/{row.index}/customer_id", "duplicate", f"part {row.other_part} is about this customer")
+        for row in others
+    )
+    raise NotAvailable("The rows changed while they were stored; send them again", headers={"Retry-After": "1"})
 
 
 def _refuse(findings: Iterable[dict[str, str]]) -> None:

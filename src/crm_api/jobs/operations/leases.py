@@ -3,6 +3,7 @@
 from datetime import timedelta
 from uuid import UUID
 
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ...core.clock import now
@@ -81,6 +82,15 @@ async def held(session: AsyncSession, job_id: UUID, lease_id: UUID) -> Job:
     job = await _locked(session, job_id)
     _check_lease(job, lease_id)
     return job
+
+
+async def goes_on(session: AsyncSession, job_id: UUID, lease_id: UUID) -> bool:
+    """Look whether the work under a lease goes on or was cancelled; locks nothing. Errors: LeaseLost."""
+    look = select(Job.lease_id, Job.cancel_requested_at).where(Job.id == job_id)
+    row = (await session.execute(look)).one_or_none()
+    if row is None or row.lease_id != lease_id:
+        raise LeaseLost("The job is not under this lease")
+    return row.cancel_requested_at is None
 
 
 async def ended_under(session: AsyncSession, job_id: UUID, lease_id: UUID) -> Job | None:
