@@ -23,6 +23,12 @@ from crm_api.settings import Settings
 from .calling import Api
 
 KEPT_TABLES = {"client", "signing_key"}
+MIGRATED_PURPOSES = """
+INSERT INTO purpose (name, label, needs_consent, created_at, created_by) VALUES
+  ('marketing', 'Marketing', true, now(), 'crm-api'),
+  ('service', 'Service: bookings, receipts', false, now(), 'crm-api')
+"""
+"""The only rows that a migration brings along."""
 SECRET_KEY = "a-key-for-tests-that-is-long-enough-to-be-accepted"
 
 
@@ -76,10 +82,11 @@ async def credentials(database: Database) -> tuple[str, str]:
 
 @pytest.fixture
 async def clean(database: Database) -> None:
-    """An empty CRM."""
+    """An empty CRM, as a migration leaves it."""
     tables = ", ".join(name for name in Base.metadata.tables if name not in KEPT_TABLES)
     async with database.session() as session:
         await session.execute(text(f"TRUNCATE {tables} CASCADE"))
+        await session.execute(text(MIGRATED_PURPOSES))
 
 
 @pytest.fixture

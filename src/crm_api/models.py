@@ -7,6 +7,7 @@ from .core.db import Base
 from .customers import models as customers
 from .jobs import models as jobs
 from .offers import models as offers
+from .privacy import models as privacy
 from .segments import models as segments
 from .touchpoints import models as touchpoints
 
@@ -18,6 +19,7 @@ __all__ = [
     "idempotency",
     "jobs",
     "offers",
+    "privacy",
     "segments",
     "touchpoints",
     "trail",
