@@ -1,4 +1,4 @@
-"""Many audiences asked of one customer in one statement.
+"""Many audiences asked of one or some customers in one statement.
 
 Audiences of one shape, those that differ in their values only, become one condition over a table of values: for two
 hundred offers of twenty-seven campaigns PostgreSQL plans one EXISTS and runs it twenty-seven times, where two hundred
@@ -25,6 +25,7 @@ from sqlalchemy import (
     String,
     Text,
     Uuid,
+    any_,
     bindparam,
     column,
     func,
@@ -58,10 +59,10 @@ class _Asked:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A statement that says of one customer in which audiences it is.
+    """A statement that says of each of some customers in which audiences it is.
 
-    Its row has `archived_at` and `edition`, and for each group an array of answers in the order of its names. No row:
-    no such customer. It binds `customer_id` and what `values_at` answers, so it is good at any moment.
+    A row has `customer_id`, `archived_at` and `edition`, and for each group an array of answers in the order of its
+    names. No row: no such customer. It binds `customer_ids` and what `values_at` answers, so it is good at any moment.
     """
 
     statement: Prepared
@@ -123,8 +124,8 @@ class Questions:
 
 
 def _question(columns: Sequence[ColumnElement[Any]]) -> Select[Any]:
-    asked = Customer.customer_id == bindparam("customer_id", type_=Uuid)
-    return select(Customer.archived_at, EDITION.label("edition"), *columns).where(asked)
+    asked = Customer.customer_id == any_(bindparam("customer_ids", type_=ARRAY(Uuid)))
+    return select(Customer.customer_id, Customer.archived_at, EDITION.label("edition"), *columns).where(asked)
 
 
 def _asked(met: ColumnElement[bool]) -> _Asked:

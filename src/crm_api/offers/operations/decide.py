@@ -1,6 +1,6 @@
-"""Deciding which offers a customer gets."""
+"""Deciding which offers customers get."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from ...access import Principal
 from ...audience import Catalog, Moment
 from ...core.clock import now
-from ...core.db import write_last
+from ...core.db import driver, write_last
 from ...core.ids import new_id
 from ...core.problems import NotAvailable
 from ...core.read import Reader, dump
@@ -21,9 +21,9 @@ from ...customers.problems import CustomerNotFound
 from ...customers.queries import ID_OF_EXTERNAL_KEY
 from ...customers.rules import external_key
 from ..decision_schemas import DecisionWish
-from ..eligibility import Questions
+from ..eligibility import Question, Questions
 from ..problems import CustomerArchived
-from ..rules import Candidate, Reason, Verdict, decide, good_until
+from ..rules import Candidate, Reason, Slate, Verdict, decide, good_until
 from ..shelf import Shelf, Shelves
 
 MOST_REJECTED: Final = 50
@@ -31,6 +31,12 @@ _MOST_LOADS: Final = 50  # each change of an offer costs a reader one more load,
 _KEEP: Final = """
     INSERT INTO decision (customer_id, id, channel, decided_at, decided_by, valid_until, document)
     SELECT $1::uuid, $2::uuid, $3::text, $4::timestamptz, $5::text, $6::timestamptz, $7::text::json
+"""
+_KEEP_MANY: Final = """
+    INSERT INTO decision (customer_id, id, channel, decided_at, decided_by, valid_until, document)
+    SELECT customer_id, id, channel, decided_at, decided_by, valid_until, document::json
+    FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::timestamptz[], $5::text[], $6::timestamptz[], $7::text[])
+      AS kept (customer_id, id, channel, decided_at, decided_by, valid_until, document)
 """
 
 
@@ -58,20 +64,70 @@ async def make_decision(session: AsyncSession, reader: Reader, who: Principal, w
 
     Errors: CustomerNotFound, CustomerArchived.
     """
-    decided_at = now()
-    at = wish.at or decided_at
+    at = wish.at or now()
     customer_id = await _customer_meant(reader, wish)
-    shelf, verdict = await _judge(session, reader, customer_id, wish, at, desk)
-    made = new_id()
+    judged = await _judge(session, reader, [customer_id], _Asked(wish.channel, wish.limit, at), desk)
+    if customer_id not in judged.verdicts:
+        raise CustomerNotFound(f"No customer has the id {customer_id}")
+    verdict = judged.verdicts[customer_id]
+    if isinstance(verdict, datetime):
+        raise CustomerArchived(f"The customer was archived at {verdict:%Y-%m-%dT%H:%M:%SZ}")
+    made, row = _kept(judged, customer_id, verdict, who.client_id)
+    write_last(session, _KEEP, *row)
+    return made
+
+
+async def decide_for_many(
+    session: AsyncSession, reader: Reader, by: str, customer_ids: Sequence[UUID], channel: str, desk: Desk
+) -> dict[UUID, Made]:
+    """Choose the best offer for each of some customers, as `make_decision` does, and keep the choices in the session's
+    transaction. Archived and unknown customers are left out, and so is whom nothing is chosen for.
+    """
+    if not customer_ids:
+        return {}
+    asked = _Asked(channel, 1, now())
+    judged = await _judge(session, reader, [str(id) for id in customer_ids], asked, desk)
+    kept = [
+        _kept(judged, customer_id, verdict, by)
+        for customer_id, verdict in judged.verdicts.items()
+        if isinstance(verdict, Verdict) and verdict.chosen
+    ]
+    if kept:
+        columns = zip(*(row for _, row in kept), strict=True)
+        await (await driver(session)).execute(_KEEP_MANY, *map(list, columns))
+    return {UUID(made.customer_id): made for made, _ in kept}
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What is to be decided."""
+
+    channel: str
+    limit: int
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """What was decided among, and the verdicts by customer; for an archived one, since when it is."""
+
+    asked: _Asked
+    shelf: Shelf
+    verdicts: Mapping[str, Verdict | datetime]
+
+
+def _kept(judged: _Judged, customer_id: str, verdict: Verdict, by: str) -> tuple[Made, tuple[Any, ...]]:
+    """Write a decision as the object callers see, and as the row it is kept as."""
+    decided_at, made, asked = now(), new_id(), judged.asked
     document = {
         "id": made,
         "customer_id": customer_id,
-        "channel": wish.channel,
-        "at": at,
+        "channel": asked.channel,
+        "at": asked.at,
         "decided_at": decided_at,
-        "decided_by": who.client_id,
-        "valid_until": good_until((offer for offer, _ in verdict.chosen), at),
-        "chosen": [_chosen(shelf, offer, wish.channel, reasons) for offer, reasons in verdict.chosen],
+        "decided_by": by,
+        "valid_until": good_until((offer for offer, _ in verdict.chosen), asked.at),
+        "chosen": [_chosen(judged.shelf, offer, asked.channel, reasons) for offer, reasons in verdict.chosen],
         "rejected": [
             {"offer_id": offer.offer_id, "code": offer.code, "reasons": _reasons(reasons)}
             for offer, reasons in verdict.rejected
@@ -79,9 +135,8 @@ async def make_decision(session: AsyncSession, reader: Reader, who: Principal, w
         "rejected_count": verdict.rejected_count,
     }
     text = dump(document)
-    row = (customer_id, made, wish.channel, decided_at, who.client_id, document["valid_until"], text.decode())
-    write_last(session, _KEEP, *row)
-    return Made(made, customer_id, text)
+    row = (UUID(customer_id), made, asked.channel, decided_at, by, document["valid_until"], text.decode())
+    return Made(made, customer_id, text), row
 
 
 async def _customer_meant(reader: Reader, wish: DecisionWish) -> str:
@@ -96,33 +151,34 @@ async def _customer_meant(reader: Reader, wish: DecisionWish) -> str:
 
 
 async def _judge(
-    session: AsyncSession, reader: Reader, customer_id: str, wish: DecisionWish, at: datetime, desk: Desk
-) -> tuple[Shelf, Verdict]:
-    """Ask which candidates the customer is eligible for, and rank them.
+    session: AsyncSession, reader: Reader, customer_ids: Sequence[str], asked: _Asked, desk: Desk
+) -> _Judged:
+    """Ask which candidates the customers are eligible for, and rank them.
 
     The same statement tells the edition of the offers, so that it is decided among those there were when it was asked.
     """
-    moment = Moment(at, desk.zone)
+    moment = Moment(asked.at, desk.zone)
     shelf = await desk.shelves.present(reader)
     for _ in range(_MOST_LOADS):
-        slate = shelf.slate(wish.channel, at)
+        slate = shelf.slate(asked.channel, asked.at)
         wanted = {offer.eligibility for offer in slate.candidates if offer.eligibility is not None}
         question = desk.questions.about(wanted)
         if question is None:
             audiences = {name: shelf.audiences[name] for name in wanted}
             question = desk.questions.compile(audiences, await with_custom_fields(session, desk.catalog), moment)
-        row = await reader.row(question.statement, customer_id=customer_id, **question.values_at(moment))
-        if row is None:
-            raise CustomerNotFound(f"No customer has the id {customer_id}")
-        if row["archived_at"] is not None:
-            raise CustomerArchived(f"The customer was archived at {row['archived_at']:%Y-%m-%dT%H:%M:%SZ}")
-        if row["edition"] == shelf.edition:
-            eligible = question.answers(row)
-            return shelf, decide(
-                slate, eligible, channel=wish.channel, at=at, limit=wish.limit, most_rejected=MOST_REJECTED
-            )
+        rows = await reader.rows(question.statement, customer_ids=customer_ids, **question.values_at(moment))
+        if all(row["edition"] == shelf.edition for row in rows):
+            return _Judged(asked, shelf, {row["customer_id"]: _verdict(slate, question, row, asked) for row in rows})
         shelf = await desk.shelves.renewed(reader, shelf)
     raise NotAvailable("The offers change faster than they can be read", headers={"Retry-After": "1"})
+
+
+def _verdict(slate: Slate, question: Question, row: Any, asked: _Asked) -> Verdict | datetime:
+    archived_at: datetime | None = row["archived_at"]
+    if archived_at is not None:
+        return archived_at
+    eligible = question.answers(row)
+    return decide(slate, eligible, channel=asked.channel, at=asked.at, limit=asked.limit, most_rejected=MOST_REJECTED)
 
 
 def _chosen(shelf: Shelf, offer: Candidate, channel: str, reasons: list[Reason]) -> Mapping[str, Any]:
