@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
-from . import __version__, health
+from . import __version__, health, metrics
 from .access import Verifier
 from .access import routes as access
 from .analytics import routes as runs
@@ -19,8 +19,10 @@ from .audience import Catalog
 from .core.db import Database
 from .core.edge import Edge
 from .core.failures import install_handlers
-from .core.limits import RateLimit
+from .core.limits import REFUSALS, RateLimit
+from .core.metrics import Counter, Metrics, Reading
 from .core.openapi import install_document
+from .core.outbox_metrics import OUTBOX_METRICS
 from .core.paging import Cursors
 from .core.telemetry import configure_logs
 from .customers import field_routes as fields
@@ -31,6 +33,7 @@ from .jobs import routes as jobs
 from .jobs import worker_routes as workers
 from .jobs.hints import Hints
 from .jobs.kinds import JobKind
+from .jobs.metrics import ENDED, FAILED_ATTEMPTS, HINTS_LOST, job_metrics
 from .offers import decision_routes as decisions
 from .offers import routes as offers
 from .offers.operations import Desk
@@ -44,6 +47,7 @@ from .touchpoints import product_routes as products
 from .touchpoints import routes as touchpoints
 from .touchpoints.daily_facts import daily_facts
 from .touchpoints.fields import COUNTABLE
+from .touchpoints.metrics import DAILY_FACTS_METRICS
 
 ROUTERS = (
     customers.router,  # routes are looked through in this order: first those that are asked while somebody waits
@@ -61,9 +65,12 @@ ROUTERS = (
     members.router,
     offers.router,
     health.router,
+    metrics.router,
     pages.router,
 )
 JOB_KINDS: tuple[JobKind, ...] = (*ANALYTICS_KINDS,)
+COUNTERS: tuple[Counter, ...] = (ENDED, FAILED_ATTEMPTS)
+READINGS: tuple[Reading, ...] = (OUTBOX_METRICS, DAILY_FACTS_METRICS)
 DESCRIPTION = """Customers, touchpoints, offers and segments as typed JSON over PostgreSQL.
 
 Get a token from `POST /oauth/token` (button *Authorize*), then call. Every error is an RFC 9457 problem whose `type` is
@@ -96,6 +103,8 @@ def create_app(settings: Settings, job_kinds: Sequence[JobKind] = JOB_KINDS) -> 
     app.state.decision_desk = Desk(catalog, settings.zone)
     app.state.grounds = Grounds(settings, DeclaredFields())
     app.state.rate_limit = RateLimit(settings.read_rate, settings.write_rate)
+    app.state.metrics = Metrics(COUNTERS, (job_metrics(app.state.job_kinds), *READINGS))
+    app.state.metrics.watch((REFUSALS,), lambda: app.state.rate_limit.samples())
     for router in ROUTERS:
         app.router.routes.extend(router.routes)  # flat: an included router is matched twice and built per prefix
     install_handlers(app)
@@ -118,7 +127,7 @@ def create_app(settings: Settings, job_kinds: Sequence[JobKind] = JOB_KINDS) -> 
             ],
             max_age=600,
         )
-    app.add_middleware(Edge)
+    app.add_middleware(Edge, traffic=app.state.metrics.traffic)
     return app
 
 
@@ -130,6 +139,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.verifier = Verifier(database, settings)
         app.state.hints = Hints(None if settings.redis_url is None else str(settings.redis_url))
         app.state.hints.serve(database)
+        app.state.metrics.watch((HINTS_LOST,), app.state.hints.samples)
+        app.state.metrics.serve(database)
         yield
         await app.state.hints.close()
 

@@ -86,17 +86,17 @@ def _refusal(why: str, code: str = "invalid_token") -> Unauthenticated:
     return Unauthenticated(why[0].upper() + why[1:], headers={"WWW-Authenticate": challenge})
 
 
-_FLOWS = OAuthFlows(clientCredentials=OAuthFlowClientCredentials(tokenUrl="/oauth/token", scopes=SCOPES))
+FLOWS = OAuthFlows(clientCredentials=OAuthFlowClientCredentials(tokenUrl="/oauth/token", scopes=SCOPES))
 
 
 class _Authorize(OAuth2):
     """A permission as a parameter type: `Security(authorize, scopes=["customers:read"])`."""
 
     def __init__(self) -> None:
-        super().__init__(flows=_FLOWS, scheme_name="OAuth2", description="Client credentials; tokens live for minutes")
+        super().__init__(flows=FLOWS, scheme_name="OAuth2", description="Client credentials; tokens live for minutes")
 
     async def __call__(self, request: Request, required: SecurityScopes) -> Principal:  # type: ignore[override]
-        return await _authorized(request, required)
+        return await authorized(request, required)
 
 
 class _AuthorizeOnce(OAuth2):
@@ -105,12 +105,12 @@ class _AuthorizeOnce(OAuth2):
     may_stand_alone = False
 
     def __init__(self) -> None:
-        super().__init__(flows=_FLOWS, scheme_name="OAuth2", description="Client credentials; tokens live for minutes")
+        super().__init__(flows=FLOWS, scheme_name="OAuth2", description="Client credentials; tokens live for minutes")
 
     async def __call__(  # type: ignore[override]
         self, request: Request, required: SecurityScopes, session: Session, key: IdempotencyKey = None
     ) -> Principal:
-        who = await _authorized(request, required)
+        who = await authorized(request, required)
         if self.may_stand_alone and not request.state.must_begin:
             let_stand_alone(session)
         if key is not None:
@@ -129,7 +129,8 @@ authorize_once = _AuthorizeOnce()
 authorize_at_once = _AuthorizeAtOnce()
 
 
-async def _authorized(request: Request, required: SecurityScopes) -> Principal:
+async def authorized(request: Request, required: SecurityScopes) -> Principal:
+    """Say who calls, and spend one of their requests. Errors: Unauthenticated, InsufficientScope, TooManyRequests."""
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not token.strip():
         raise Unauthenticated(

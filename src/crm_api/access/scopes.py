@@ -24,6 +24,7 @@ SCOPES: Final[dict[str, str]] = {
     "jobs:read": "Read jobs and their progress",
     "jobs:write": "Cancel jobs",
     "jobs:work": "Claim jobs and report on them (workers)",
+    "metrics:read": "Read the metrics of operations",
 }
 
 WORKER_SCOPES: Final[tuple[str, ...]] = (

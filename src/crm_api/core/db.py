@@ -106,6 +106,10 @@ class Database:
         with contextlib.suppress(TimeoutError):
             await self.pool.close()
 
+    def equip(self, **things: object) -> None:
+        """Put things within reach of every session, in its `info`."""
+        self.sessions.configure(info={**self.sessions.kw.get("info", {}), **things})
+
     async def connect(self) -> asyncpg.Connection:
         """Open a connection outside the pools, for streams, which hold theirs for long."""
         connection = await asyncpg.connect(self._settings.driver_dsn, timeout=5, server_settings=_SERVER_SETTINGS)

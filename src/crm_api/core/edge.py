@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from .failures import as_problem
 from .limits import Allowance
 from .problems import BadHost, InternalError, InvalidRequest, NotFound, Problem, finding
+from .traffic import Traffic
 
 _REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._-]{1,100}")
 _FIXED_HEADERS: Final = [(b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-referrer")]
@@ -22,8 +23,8 @@ log = structlog.get_logger()
 class Edge:
     """Pure ASGI middleware around everything else."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
+    def __init__(self, app: ASGIApp, traffic: Traffic) -> None:
+        self._app, self._traffic = app, traffic
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -35,6 +36,7 @@ class Edge:
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=request_id)
         began = time.perf_counter()
+        self._traffic.in_flight += 1
         status = 0
 
         async def send_marked(message: Message) -> None:
@@ -51,18 +53,23 @@ class Edge:
         try:
             refused = _refusal(scope)
             if refused is not None:
+                state["problem_code"] = refused.code
                 await refused.response(scope["path"], request_id)(scope, receive, send_marked)
             else:
                 await self._app(scope, receive, send_marked)
         except Exception as error:
             problem = as_problem(error) or InternalError()
             log.error("request_failed", code=problem.code, exc_info=error)
+            state["problem_code"] = problem.code
             if status:
                 # The answer has begun: the connection must break, so that the caller cannot take half for the whole.
                 raise
             await problem.response(scope["path"], request_id)(scope, receive, send_marked)
         finally:
-            _log_access(scope, status, time.perf_counter() - began)
+            seconds = time.perf_counter() - began
+            self._traffic.in_flight -= 1
+            self._traffic.note(scope, status, seconds)
+            _log_access(scope, status, seconds)
 
 
 def _request_id(scope: Scope) -> str:

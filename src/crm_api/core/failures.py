@@ -59,6 +59,11 @@ def as_problem(error: BaseException) -> Problem | None:
 
 async def _answer_problem(request: Request, problem: Exception) -> Response:
     assert isinstance(problem, Problem)  # noqa: S101  # the handler is registered for nothing else
+    return _answered(request, problem)
+
+
+def _answered(request: Request, problem: Problem) -> Response:
+    request.state.problem_code = problem.code  # counted at the edge
     return problem.response(request.url.path, request.state.request_id)
 
 
@@ -66,7 +71,7 @@ async def _answer_failure(request: Request, error: Exception) -> Response:
     problem = as_problem(error)
     if problem is None:
         raise error
-    return problem.response(request.url.path, request.state.request_id)
+    return _answered(request, problem)
 
 
 async def _answer_http(request: Request, error: Exception) -> Response:
@@ -74,14 +79,14 @@ async def _answer_http(request: Request, error: Exception) -> Response:
     if error.status_code == 405:
         methods = ", ".join(sorted(_methods_of(request)))
         refused = MethodNotAllowed(f"It takes {methods}", headers={"Allow": methods})
-        return refused.response(request.url.path, request.state.request_id)
+        return _answered(request, refused)
     kinds: dict[int, type[Problem]] = {
         404: NotFound,
         415: UnsupportedMediaType,
         400: InvalidRequest,
     }
     problem = kinds.get(error.status_code, InternalError)("", headers=error.headers)
-    return problem.response(request.url.path, request.state.request_id)
+    return _answered(request, problem)
 
 
 def _methods_of(request: Request) -> set[str]:
@@ -98,7 +103,7 @@ async def _answer_invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101  # the handler is registered for nothing else
     problem = InvalidRequest(errors=request_findings(error.errors(), error.body))
     problem.detail = problem.errors[0]["detail"] if problem.errors else problem.title
-    return problem.response(request.url.path, request.state.request_id)
+    return _answered(request, problem)
 
 
 def request_findings(errors: Sequence[Mapping[str, Any]], body: Any) -> list[dict[str, str]]:

@@ -3,11 +3,13 @@
 import time
 from typing import Final, Literal, NamedTuple
 
+from .metrics import Counter, Sample
 from .problems import TooManyRequests
 
 Kind = Literal["read", "write"]
 WINDOW_SECONDS: Final = 60
 _MOST_CLIENTS: Final = 10_000
+REFUSALS: Final = Counter("crm_rate_limit_refusals_total", "Requests refused by the rate limit.", ("kind",))
 
 
 class Allowance(NamedTuple):
@@ -33,6 +35,7 @@ class RateLimit:
     def __init__(self, read_rate: int, write_rate: int) -> None:
         self._quota: dict[Kind, int] = {"read": read_rate, "write": write_rate}
         self._buckets: dict[tuple[str, Kind], tuple[float, float]] = {}
+        self._refused: dict[Kind, int] = {"read": 0, "write": 0}
 
     def take(self, client_id: str, kind: Kind, at: float | None = None) -> Allowance:
         """Spend one request. Errors: TooManyRequests."""
@@ -41,6 +44,7 @@ class RateLimit:
         level, since = self._buckets.get((client_id, kind), (float(quota), at))
         level = min(float(quota), level + (at - since) * quota / WINDOW_SECONDS)
         if level < 1:
+            self._refused[kind] += 1
             wait = max(1, round((1 - level) * WINDOW_SECONDS / quota + 0.5))
             allowance = Allowance(kind, quota, 0, wait)
             headers = {name.decode(): value.decode() for name, value in allowance.headers()}
@@ -49,3 +53,7 @@ class RateLimit:
             self._buckets.clear()
         self._buckets[client_id, kind] = (level - 1, at)
         return Allowance(kind, quota, int(level - 1), WINDOW_SECONDS)
+
+    def samples(self) -> list[Sample]:
+        """Tell how often somebody was refused."""
+        return [Sample(REFUSALS, count, (kind,)) for kind, count in self._refused.items()]

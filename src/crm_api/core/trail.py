@@ -19,7 +19,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from .clock import now
 from .closing import Part
-from .db import Base, leave
+from .db import Act, Base, leave
 from .ids import new_id
 
 _DIALECT: Final = postgresql.dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy leaves its dialects untyped
@@ -108,14 +108,17 @@ def emit(session: AsyncSession, event_type: str, data: dict[str, Any], *, custom
 
 @asynccontextmanager
 async def savepoint(session: AsyncSession) -> AsyncIterator[None]:
-    """A part of a transaction that is undone by itself when it raises; what it recorded and emitted goes with it."""
+    """A part of a transaction that is undone by itself when it raises; what it recorded, emitted and would have told
+    after the commit goes with it.
+    """
     pending = _pending(session)
-    entry_count, event_count = len(pending.entries), len(pending.events)
+    told: list[Act] = session.info.setdefault("after_commit", [])
+    entry_count, event_count, told_count = len(pending.entries), len(pending.events), len(told)
     try:
         async with session.begin_nested():
             yield
     except BaseException:
-        del pending.entries[entry_count:], pending.events[event_count:]
+        del pending.entries[entry_count:], pending.events[event_count:], told[told_count:]
         raise
 
 

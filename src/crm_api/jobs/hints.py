@@ -14,6 +14,8 @@ from redis.exceptions import RedisError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ..core.db import Database, after_commit
+from ..core.metrics import Sample
+from .metrics import HINTS_LOST
 
 HINTED_FUNCTION: Final = "run_job"
 """What arq calls in the worker, with the job's id."""
@@ -33,7 +35,7 @@ class Hints:
 
     def serve(self, database: Database) -> None:
         """Make the hints reachable from every session of a database, as `tell_after_commit` needs them."""
-        database.sessions.configure(info={"hints": self})
+        database.equip(hints=self)
 
     async def tell(self, job_id: UUID) -> None:
         """Hint that a job waits, or count that it could not be done; never raises, takes 50 ms at most."""
@@ -50,6 +52,10 @@ class Hints:
             self._silent_until = time.monotonic() + _REST_SECONDS
             self.lost_count += 1
             log.warning("hint_lost", error=type(error).__name__)
+
+    def samples(self) -> list[Sample]:
+        """Tell how many hints could not be given."""
+        return [Sample(HINTS_LOST, self.lost_count)]
 
     async def ping(self) -> bool:
         """Say whether Redis answers."""

@@ -8,8 +8,10 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ...core.clock import now
+from ...core.metrics import count
 from ...core.problems import Problem
 from ..kinds import STEP_SECONDS, JobKind
+from ..metrics import ENDED, FAILED_ATTEMPTS
 from ..models import Job, JobAttempt
 from ..problems import JobFailed
 from ..rules import pause_before_retry
@@ -31,6 +33,7 @@ async def end(
     job.lease_id = job.leased_by = job.leased_until = None
     if state == "succeeded":
         job.progress = 1.0
+    count(session, ENDED, job.kind, state)
     await session.flush()
     if kind is not None and kind.on_end is not None:
         await kind.on_end(session, job)
@@ -57,6 +60,7 @@ async def fail_attempt(
     """
     await _close_attempt(session, job, outcome, reason)
     job.failure_count += 1
+    count(session, FAILED_ATTEMPTS, job.kind, outcome)
     if job.cancel_requested_at is not None:
         await end(session, kinds, job, "cancelled")
     elif retry and job.failure_count < job.most_attempts:
