@@ -1,0 +1,1 @@
+"""Outreach: templates, campaigns, and the messages that reach customers."""
