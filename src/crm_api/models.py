@@ -7,6 +7,8 @@ from .core.db import Base
 from .customers import models as customers
 from .jobs import models as jobs
 from .offers import models as offers
+from .outreach import campaign_models as campaigns
+from .outreach import models as templates
 from .privacy import models as privacy
 from .segments import models as segments
 from .touchpoints import models as touchpoints
@@ -15,12 +17,14 @@ __all__ = [
     "Base",
     "access",
     "analytics",
+    "campaigns",
     "customers",
     "idempotency",
     "jobs",
     "offers",
     "privacy",
     "segments",
+    "templates",
     "touchpoints",
     "trail",
 ]
