@@ -21,6 +21,6 @@ class TouchpointConflict(
 
 
 class CustomerUnknown(Problem, status=422, code="customer-unknown", title="The customer is not known"):
-    """The touchpoint names a customer, by id or by another system's id, who is not registered. Register the customer
-    first; a touchpoint never makes one.
+    """The touchpoint or consent names a customer, by id or by another system's id, who is not registered. Register the
+    customer first; what is told about somebody never makes a customer.
     """

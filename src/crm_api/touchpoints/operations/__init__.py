@@ -1,6 +1,7 @@
 """Use cases of the timeline."""
 
+from .append import append_touchpoints
 from .load import shape_touchpoint, store_touchpoints
 from .record import record_touchpoint
 
-__all__ = ["record_touchpoint", "shape_touchpoint", "store_touchpoints"]
+__all__ = ["append_touchpoints", "record_touchpoint", "shape_touchpoint", "store_touchpoints"]

@@ -1,6 +1,7 @@
 """Whom touchpoints are about: customers found by id or by another system's id, many at once."""
 
 from collections.abc import Iterable, Sequence
+from typing import Protocol
 from uuid import UUID
 
 import asyncpg
@@ -8,18 +9,27 @@ import asyncpg
 from ...customers.operations.keys import EXTERNAL_IDS
 from ...customers.operations.known import known_customers
 from ...customers.rules import external_key
+from ...customers.schemas import ExternalIdInput
 from ..problems import CustomerUnknown
-from ..schemas import TouchpointCreate
 
 Named = UUID | str
 """A customer's id, or the key of another system's id."""
 
 
-def named(wish: TouchpointCreate) -> Named:
+class Naming(Protocol):
+    """Whatever names its customer as a touchpoint does, by exactly one of both."""
+
+    @property
+    def customer_id(self) -> UUID | None: ...
+    @property
+    def customer(self) -> ExternalIdInput | None: ...
+
+
+def named(wish: Naming) -> Named:
     """Answer by what a touchpoint names its customer; exactly one of both is given."""
     if wish.customer is not None:
         return external_key(wish.customer.system, wish.customer.external_id)
-    assert wish.customer_id is not None  # noqa: S101  # rules.fact_of refused it
+    assert wish.customer_id is not None  # noqa: S101  # the rules refused it
     return wish.customer_id
 
 
