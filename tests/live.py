@@ -114,6 +114,10 @@ class Service:
         self.worker.start()
         await self._until("/readyz")
 
+    def another_worker(self) -> Program:
+        """One more worker, not started; whoever starts it stops it."""
+        return self._program("worker-2", [self._worker_module])
+
     def kill_api(self) -> None:
         """End the API without warning."""
         self.api.kill()

@@ -5,11 +5,12 @@ import asyncio
 from pathlib import Path
 
 from .bulk_rows import measure_export, measure_ingest, measure_rfm
+from .outreach_rows import measure_plan
 from .report import Line, Round, write_report
 from .request_rows import measure_requests
 from .stage import Stage, stage
 
-BULK_ROWS = ("batch ingest", "export", "rfm")
+BULK_ROWS = ("batch ingest", "export", "rfm", "plan a send")
 REQUEST_ROWS = ("read one", "list 100", "create touchpoint", "upsert customer")
 
 
@@ -50,6 +51,8 @@ async def _measure(set_up: Stage, asked: argparse.Namespace, wanted: set[str]) -
         lines.append(await measure_export(set_up, few))
     if not wanted or "rfm" in wanted:
         lines.append(await measure_rfm(set_up, few))
+    if not wanted or "plan a send" in wanted:
+        lines.append(await measure_plan(set_up, few))
     if not wanted or "batch ingest" in wanted:
         lines.append(await measure_ingest(set_up, few, asked.lines))
     return lines

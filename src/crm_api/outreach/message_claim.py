@@ -1,0 +1,291 @@
+"""Claim: a few messages that are due become one worker's; what may have changed since the plan is looked at again."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Final
+from uuid import UUID
+
+import asyncpg
+import orjson
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from ..core.clock import now
+from ..core.db import driver
+from ..core.ids import new_id
+from ..core.read import Reader
+from ..core.trail import emit, record
+from ..customers.models import Customer
+from ..offers.operations import Desk, Made, decide_for_many
+from ..settings import Settings
+from . import recipients
+from .campaign_models import Campaign
+from .links import Link, Signer
+from .message_ending import Ended, end
+from .message_schemas import ClaimMessages
+from .planning import OCCURRENCE
+
+_EXPIRED_AT_ONCE: Final = 200
+# Times are the database's: those who take part may have clocks that disagree by minutes.
+_GIVE_BACK: Final = """
+UPDATE message_due SET state = 'waiting', lease_id = NULL, leased_until = NULL
+WHERE message_id IN (
+  SELECT message_id FROM message_due
+  WHERE lease_id IS NOT NULL AND leased_until < statement_timestamp() AND state = 'claimed'
+  LIMIT $1 FOR UPDATE SKIP LOCKED
+)
+"""
+_LOST: Final = """
+SELECT message_id, customer_id FROM message_due
+WHERE lease_id IS NOT NULL AND leased_until < statement_timestamp() AND state = 'handing_over' AND NOT can_look_up
+LIMIT $1 FOR UPDATE SKIP LOCKED
+"""
+_RECONCILE: Final = """
+UPDATE message_due SET lease_id = $1, leased_until = statement_timestamp() + $4::interval
+WHERE message_id IN (
+  SELECT message_id FROM message_due
+  WHERE lease_id IS NOT NULL AND leased_until < statement_timestamp() AND state = 'handing_over'
+    AND can_look_up AND gateway = $2
+  LIMIT $3 FOR UPDATE SKIP LOCKED
+)
+RETURNING message_id, customer_id, campaign_id
+"""
+_TAKE: Final = """
+UPDATE message_due
+SET state = 'claimed', lease_id = $1, leased_until = statement_timestamp() + $4::interval
+WHERE message_id IN (
+  SELECT message_id FROM message_due
+  WHERE campaign_id = $2 AND lease_id IS NULL AND due_at <= statement_timestamp()
+  ORDER BY due_at, message_id LIMIT $3 FOR UPDATE SKIP LOCKED
+)
+RETURNING message_id, customer_id, campaign_id
+"""
+_ENDED: Final = """
+UPDATE campaign c SET status = CASE WHEN status = 'stopping' THEN 'stopped' ELSE 'finished' END,
+  ended_at = $1, updated_at = $1, version = version + 1
+WHERE id IN (
+  SELECT id FROM campaign c WHERE status IN ('running', 'stopping')
+    AND NOT EXISTS (SELECT FROM message_due d WHERE d.campaign_id = c.id)
+    AND NOT EXISTS (SELECT FROM job j WHERE j.id = c.job_id AND j.state IN ('queued', 'running'))
+  FOR UPDATE SKIP LOCKED
+)
+RETURNING id, code, status
+"""
+_REACH: Final = """
+INSERT INTO mailbox_reached AS r (campaign_id, occurrence, key, message_id)
+SELECT * FROM unnest($1::uuid[], $2::int[], $3::text[], $4::uuid[]) ORDER BY 1, 2, 3
+ON CONFLICT (campaign_id, occurrence, key) DO UPDATE SET message_id = EXCLUDED.message_id
+WHERE r.message_id = EXCLUDED.message_id
+RETURNING message_id
+"""
+_NOTE: Final = """
+UPDATE message m SET address = n.address, decision_id = n.decision_id
+FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::uuid[]) AS n (customer_id, id, address, decision_id)
+WHERE m.customer_id = n.customer_id AND m.id = n.id
+"""
+
+
+_NOBODY: Final = {"name": "", "address": ""}
+
+
+@dataclass(frozen=True, slots=True)
+class Counter:
+    """What this process claims with."""
+
+    reader: Reader
+    desk: Desk
+    signer: Signer
+    settings: Settings
+
+
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    """A message in a worker's hands."""
+
+    message_id: UUID
+    customer_id: UUID
+    campaign_id: UUID
+    reconcile: bool
+
+
+async def claim(session: AsyncSession, wish: ClaimMessages, by: str, counter: Counter) -> dict[str, Any]:
+    """Put the queue in order, then lease what is due and may still be sent."""
+    connection: asyncpg.Connection = await driver(session)
+    await _put_in_order(session, connection)
+    lease_id = new_id()
+    taken = await _taken(connection, wish, lease_id, lease_of(counter.settings))
+    campaigns = (
+        {
+            campaign.id: campaign
+            for campaign in await session.scalars(
+                select(Campaign).where(Campaign.id.in_({t.campaign_id for t in taken}))
+            )
+        }
+        if taken
+        else {}
+    )
+    ready: list[dict[str, Any]] = []
+    for campaign_id, campaign in sorted(campaigns.items()):
+        mine = [each for each in taken if each.campaign_id == campaign_id]
+        ready += await _ready(session, connection, campaign, mine, by, counter)
+    return {"lease_id": lease_id, "lease_seconds": counter.settings.lease_seconds, "data": ready}
+
+
+def lease_of(settings: Settings) -> timedelta:
+    """Say how long messages stay with a worker: twice as long as it may hand over, so that it has ended by then."""
+    return timedelta(seconds=2 * settings.lease_seconds)
+
+
+async def _put_in_order(session: AsyncSession, connection: asyncpg.Connection) -> None:
+    """Take back what dead workers held, end what nobody can say anything of, and end campaigns that are through."""
+    await connection.execute(_GIVE_BACK, _EXPIRED_AT_ONCE)
+    lost = await connection.fetch(_LOST, _EXPIRED_AT_ONCE)
+    why = "The worker died in the hand-over, and the gateway cannot be asked"
+    await end(connection, [Ended(row[0], row[1], "unknown", "hand_over_unknown", detail=why) for row in lost])
+    for row in await connection.fetch(_ENDED, now()):
+        record(session, "campaigns", f"campaign.{row['status']}", ("campaign", row["id"]))
+        emit(session, f"campaign.{row['status']}", {"id": str(row["id"]), "code": row["code"]})
+
+
+async def _taken(connection: asyncpg.Connection, wish: ClaimMessages, lease_id: UUID, lease: timedelta) -> list[_Taken]:
+    """Lease messages: those whose fate has to be asked, then what is due, campaigns in order of their start."""
+    taken: list[_Taken] = []
+    if wish.can_look_up:
+        rows = await connection.fetch(_RECONCILE, lease_id, wish.gateway, wish.limit, lease)
+        taken += [_Taken(row[0], row[1], row[2], reconcile=True) for row in rows]
+    running = await connection.fetch("SELECT id FROM campaign WHERE status = 'running' ORDER BY starts_at, id")
+    for campaign in running:
+        if len(taken) >= wish.limit:
+            break
+        rows = await connection.fetch(_TAKE, lease_id, campaign["id"], wish.limit - len(taken), lease)
+        taken += [_Taken(row[0], row[1], row[2], reconcile=False) for row in rows]
+    return taken
+
+
+async def _ready(
+    session: AsyncSession,
+    connection: asyncpg.Connection,
+    campaign: Campaign,
+    taken: Sequence[_Taken],
+    by: str,
+    counter: Counter,
+) -> list[dict[str, Any]]:
+    """Answer what is to be sent of one campaign; whoever may no longer get it is ended with the reason."""
+    people = await _people(session, campaign, [each.customer_id for each in taken])
+    skipped: list[Ended] = []
+    going: list[_Taken] = []
+    for each in taken:
+        person = people.get(each.customer_id)
+        reason = "customer_archived" if person is None else person["reason"]
+        if each.reconcile or reason is None:
+            going.append(each)
+        else:
+            skipped.append(Ended(each.message_id, each.customer_id, "skipped", reason))
+    fresh = [each for each in going if not each.reconcile]
+    reached = await _reached(connection, campaign, fresh, people)
+    offers: dict[UUID, Made] = {}
+    if campaign.with_offer:
+        ids = [each.customer_id for each in fresh if each.message_id in reached]
+        offers = await decide_for_many(session, counter.reader, by, ids, campaign.channel, counter.desk)
+    sent: list[_Taken] = []
+    for each in fresh:
+        if each.message_id not in reached:
+            skipped.append(Ended(each.message_id, each.customer_id, "skipped", "already_reached"))
+        elif campaign.with_offer and each.customer_id not in offers:
+            skipped.append(Ended(each.message_id, each.customer_id, "skipped", "no_offer"))
+        else:
+            sent.append(each)
+    await end(connection, skipped)
+    await _note(connection, sent, people, offers)
+    asked = [each for each in going if each.reconcile]
+    return [
+        _document(campaign, each, people.get(each.customer_id), offers.get(each.customer_id), counter)
+        for each in (*asked, *sent)
+    ]
+
+
+async def _people(session: AsyncSession, campaign: Campaign, ids: list[UUID]) -> dict[UUID, Mapping[str, Any]]:
+    judged = recipients.judged(await recipients.terms_of(session, campaign), recipients.some(ids)).subquery()
+    columns = (
+        Customer.given_name, Customer.family_name, Customer.organization_name, Customer.language, Customer.custom_fields
+    )  # fmt: skip
+    statement = select(judged, *columns).join(Customer, Customer.customer_id == judged.c.customer_id)
+    return {row["customer_id"]: dict(row) for row in (await session.execute(statement)).mappings()}
+
+
+async def _reached(
+    connection: asyncpg.Connection,
+    campaign: Campaign,
+    going: Sequence[_Taken],
+    people: Mapping[UUID, Mapping[str, Any]],
+) -> set[UUID]:
+    """Claim the mailboxes for these messages; one that another message of the campaign has is not reached again."""
+    keys = [people[each.customer_id]["address"] for each in going]
+    columns = ([campaign.id] * len(going), [OCCURRENCE] * len(going), keys, [each.message_id for each in going])
+    return {row["message_id"] for row in await connection.fetch(_REACH, *columns)} if going else set()
+
+
+async def _note(
+    connection: asyncpg.Connection,
+    sent: Iterable[_Taken],
+    people: Mapping[UUID, Mapping[str, Any]],
+    offers: Mapping[UUID, Made],
+) -> None:
+    rows = [
+        (each.customer_id, each.message_id, people[each.customer_id]["address"], _decision(offers, each))
+        for each in sent
+    ]
+    if rows:
+        await connection.execute(_NOTE, *map(list, zip(*rows, strict=True)))
+
+
+def _decision(offers: Mapping[UUID, Made], each: _Taken) -> UUID | None:
+    return offers[each.customer_id].decision_id if each.customer_id in offers else None
+
+
+def _document(
+    campaign: Campaign, each: _Taken, person: Mapping[str, Any] | None, offer: Made | None, counter: Counter
+) -> dict[str, Any]:
+    content = campaign.content or {}
+    link = Link(each.customer_id, each.message_id)
+    sign, base = counter.signer.write, counter.settings.issuer
+    unsubscribe = f"{base}/p/unsubscribe/{sign('unsubscribe', link)}"
+    domain = campaign.sender_address.rpartition("@")[2]
+    return {
+        "id": each.message_id,
+        "customer_id": each.customer_id,
+        "campaign_id": campaign.id,
+        "reconcile": each.reconcile,
+        "message_id": f"<{each.message_id.hex}@{domain}>",
+        "recipient": {"name": person["display_name"], "address": person["address"] or ""} if person else _NOBODY,
+        "sender": {"name": campaign.sender_name, "address": campaign.sender_address},
+        "reply_to": campaign.reply_to,
+        "content": {name: content.get(name) for name in ("subject", "text", "html")},
+        "variables": variables(campaign, person, offer, unsubscribe) if person else {},
+        "unsubscribe_url": unsubscribe,
+        "open_url": f"{base}/p/open/{sign('open', link)}.gif",
+        "click_prefix": f"{base}/p/click/{sign('click', link)}/",
+    }
+
+
+def variables(
+    campaign: Campaign, person: Mapping[str, Any], offer: Made | None, unsubscribe_url: str
+) -> dict[str, Any]:
+    """Answer what a template may name."""
+    named = ("display_name", "given_name", "family_name", "organization_name", "language")
+    found: dict[str, Any] = {
+        "customer": {**{name: person[name] for name in named}, "custom": person["custom_fields"]},
+        "campaign": {"name": campaign.name, "code": campaign.code},
+        "sender": {"name": campaign.sender_name, "address": campaign.sender_address},
+        "unsubscribe_url": unsubscribe_url,
+    }
+    if offer is not None:
+        found["offer"] = offer_variables(offer)
+    return found
+
+
+def offer_variables(made: Made) -> dict[str, Any]:
+    """Answer what a template may name of the offer that was chosen."""
+    chosen: dict[str, Any] = orjson.loads(made.document)["chosen"][0]
+    return {**{name: chosen[name] for name in ("code", "name", "valid_until")}, **chosen["content"]}

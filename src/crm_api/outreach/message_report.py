@@ -1,0 +1,157 @@
+"""Hand-over and report: what a worker is about to do is written down first, and what became of it afterwards."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any, Final
+from uuid import UUID
+
+import asyncpg
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from ..core.clock import now
+from ..core.db import driver
+from ..core.trail import emit
+from ..privacy.operations import suppress
+from ..touchpoints.operations import append_touchpoints
+from ..touchpoints.schemas import TouchpointCreate
+from .message_ending import Ended, end
+from .message_schemas import HandOverWish, Report, ReportWish
+
+SOURCE: Final = "messages"
+"""The source of the touchpoints that messages leave."""
+MOST_ATTEMPTS: Final = 10
+_LONGEST_PAUSE: Final = timedelta(hours=6)
+_FIRST_PAUSE: Final = timedelta(seconds=30)
+_HAND_OVER: Final = """
+UPDATE message_due d SET state = 'handing_over', attempt = attempt + 1, gateway = $3, can_look_up = $4,
+  leased_until = statement_timestamp() + $5::interval
+FROM campaign c
+WHERE d.lease_id = $1 AND d.message_id = ANY($2::uuid[]) AND d.state IN ('claimed', 'handing_over')
+  AND d.leased_until > statement_timestamp() AND c.id = d.campaign_id AND c.status = 'running'
+  AND NOT EXISTS (
+    SELECT FROM consent w
+    WHERE w.customer_id = d.customer_id AND w.channel = c.channel AND w.purpose = c.purpose AND w.state = 'withdrawn'
+  )
+RETURNING d.message_id
+"""
+_LET_GO: Final = """
+UPDATE message_due SET state = 'waiting', lease_id = NULL, leased_until = NULL
+WHERE lease_id = $1 AND message_id = ANY($2::uuid[]) AND state = 'claimed'
+"""
+_LINKS: Final = """
+INSERT INTO campaign_link (campaign_id, number, url)
+SELECT DISTINCT d.campaign_id, l.number, l.url
+FROM unnest($1::uuid[], $2::bigint[], $3::text[]) AS l (message_id, number, url)
+JOIN message_due d ON d.message_id = l.message_id AND d.lease_id = $4
+ORDER BY 1, 2
+ON CONFLICT DO NOTHING
+"""
+_HELD: Final = """
+SELECT d.message_id, d.customer_id, d.attempt, d.state, m.address, m.decision_id, c.code
+FROM message_due d
+JOIN message m ON m.customer_id = d.customer_id AND m.id = d.message_id
+JOIN campaign c ON c.id = d.campaign_id
+WHERE d.lease_id = $1 AND d.message_id = ANY($2::uuid[])
+ORDER BY d.message_id FOR UPDATE OF d
+"""
+_WAIT: Final = """
+UPDATE message_due d SET state = 'waiting', lease_id = NULL, leased_until = NULL,
+  due_at = statement_timestamp() + w.pause
+FROM unnest($1::uuid[], $2::interval[]) AS w (message_id, pause) WHERE d.message_id = w.message_id
+"""
+
+
+async def begin_hand_over(session: AsyncSession, wish: HandOverWish, lease: timedelta) -> list[UUID]:
+    """Write down that messages are being handed over; answers those that may be. The others go back to the queue."""
+    connection: asyncpg.Connection = await driver(session)
+    ids = [ready.id for ready in wish.messages]
+    links = [(ready.id, link.number, link.url) for ready in wish.messages for link in ready.links]
+    if links:
+        await connection.execute(_LINKS, *map(list, zip(*links, strict=True)), wish.lease_id)
+    rows = await connection.fetch(_HAND_OVER, wish.lease_id, ids, wish.gateway, wish.can_look_up, lease)
+    allowed = {row["message_id"] for row in rows}
+    if refused := [id for id in ids if id not in allowed]:
+        await connection.execute(_LET_GO, wish.lease_id, refused)
+    return [id for id in ids if id in allowed]
+
+
+async def report(session: AsyncSession, wish: ReportWish, by: str) -> dict[str, list[UUID]]:
+    """Write down what became of messages; a report under a lease that is over does not count."""
+    connection: asyncpg.Connection = await driver(session)
+    told = {each.id: each for each in wish.reports}
+    held = await connection.fetch(_HELD, wish.lease_id, list(told))
+    endings: list[Ended] = []
+    pauses: list[tuple[UUID, timedelta]] = []
+    facts: list[TouchpointCreate] = []
+    bounced: list[str] = []
+    for row in held:
+        this = told[row["message_id"]]
+        ended = _ending(this, row, wish.gateway)
+        if ended is None:
+            pause = timedelta(0) if this.result == "not_taken" else pause_after(row["attempt"])
+            pauses.append((this.id, pause))
+            continue
+        endings.append(ended)
+        if ended.state in ("sent", "bounced"):
+            facts.append(_touchpoint(ended, row, this))
+        if ended.state == "bounced" and row["address"]:
+            bounced.append(f"email:{row['address']}")
+    await end(connection, endings)
+    if pauses:
+        await connection.execute(_WAIT, *map(list, zip(*pauses, strict=True)))
+    await _leave(session, facts, bounced, by)
+    accepted = [row["message_id"] for row in held]
+    return {"accepted": accepted, "late": [id for id in told if id not in accepted]}
+
+
+def pause_after(attempt: int) -> timedelta:
+    """Say how long a message waits after so many attempts: half a minute, doubled each time, at most six hours."""
+    doublings = min(max(attempt - 1, 0), 20)
+    return min(_FIRST_PAUSE * (1 << doublings), _LONGEST_PAUSE)
+
+
+def _ending(this: Report, row: Any, gateway: str) -> Ended | None:
+    """Say how a message ends by what was reported, or nothing when it stays pending."""
+    told = (this.code, this.detail, gateway)
+    id, customer = row["message_id"], row["customer_id"]
+    match this.result:
+        case "sent":
+            return Ended(id, customer, "sent", None, *told)
+        case "bounced":
+            return Ended(id, customer, "bounced", "bounced", *told)
+        case "failed":
+            return Ended(id, customer, "failed", this.reason or "failed", *told)
+        case "unknown":
+            return Ended(id, customer, "unknown", "hand_over_unknown", *told)
+        case "deferred" if row["attempt"] >= MOST_ATTEMPTS:
+            return Ended(id, customer, "failed", "deferred_too_often", *told)
+        case _:
+            return None
+
+
+def _touchpoint(ended: Ended, row: Any, this: Report) -> TouchpointCreate:
+    properties = {"message_id": str(ended.message_id), "address": row["address"]}
+    if row["decision_id"] is not None:
+        properties["decision_id"] = str(row["decision_id"])
+    return TouchpointCreate(
+        customer_id=ended.customer_id,
+        kind=f"email.{ended.state}",
+        channel="email",
+        direction="outbound",
+        occurred_at=now(),
+        source=SOURCE,
+        source_id=f"{ended.message_id}:{ended.state}",
+        campaign=row["code"],
+        subject=this.subject or None,
+        properties=properties,
+        items=[],
+    )
+
+
+async def _leave(session: AsyncSession, facts: Sequence[TouchpointCreate], bounced: Sequence[str], by: str) -> None:
+    """Leave touchpoints of what reached people or did not, and let bounced addresses alone from now on."""
+    if facts:
+        await append_touchpoints(session, facts, by=by)
+        emit(session, "messages.reported", {"count": len(facts)})
+    if bounced:
+        await suppress(session, bounced, "bounced", "the mailbox refused a message", by=by)

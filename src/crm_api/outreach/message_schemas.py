@@ -1,0 +1,261 @@
+"""What callers get about messages, and what the workers that hand them over send."""
+
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from pydantic import ConfigDict, Field
+
+from ..core.schemas import Input, Instant, ListParams, NextCursor, Output
+
+State = Literal["pending", "claimed", "handing_over", "sent", "bounced", "failed", "skipped", "cancelled", "unknown"]
+Result = Literal["sent", "deferred", "bounced", "failed", "unknown", "not_taken"]
+MOST_CLAIMED = 20
+Gateway = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,39}$", description="What hands it over", examples=["smtp"])]
+
+_ID = "0198c5a0-5d3f-8c3a-9f0e-2b7d4c1e8a11"
+_CAMPAIGN = "0198c5a0-6e11-7d20-8b3a-0c9d8e7f6a5b"
+_CUSTOMER = "0198c5a0-7a01-7b6c-9d55-1f2e3d4c5b6a"
+_LEASE = "0198c5a0-8b02-7c6d-8e66-2a3b4c5d6e7f"
+_READ: dict[str, Any] = {
+    "id": _ID,
+    "customer_id": _CUSTOMER,
+    "campaign_id": _CAMPAIGN,
+    "purpose": "marketing",
+    "occurrence": 1,
+    "state": "sent",
+    "reason": None,
+    "detail": None,
+    "address": "ann@example.com",
+    "due_at": "2026-12-01T08:00:00Z",
+    "decision_id": None,
+    "gateway": "smtp",
+    "answer_code": 250,
+    "planned_at": "2026-12-01T08:00:01Z",
+    "ended_at": "2026-12-01T08:00:05Z",
+}
+
+
+class MessageRead(Output):
+    """What one customer gets of a campaign. All states but `pending`, `claimed` and `handing_over` are final."""
+
+    id: UUID
+    customer_id: UUID
+    campaign_id: UUID
+    purpose: str
+    occurrence: int
+    state: State
+    reason: Annotated[
+        str | None,
+        Field(
+            description="Why it is not `sent`: `no_address`, `no_consent`, `consent_withdrawn`, `suppressed`, "
+            "`already_reached`, `no_offer`, `campaign_stopped`, `customer_archived`, `bounced`, `deferred_too_often`, "
+            "`hand_over_unknown`, or why it could not be rendered"
+        ),
+    ]
+    detail: Annotated[str | None, Field(description="What the gateway answered")]
+    address: str | None
+    due_at: Instant | None
+    decision_id: UUID | None
+    gateway: str | None
+    answer_code: int | None
+    planned_at: Instant
+    ended_at: Instant | None
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_READ]})
+
+
+class MessagePage(Output):
+    """Messages, by customer and id."""
+
+    data: list[MessageRead]
+    next_cursor: NextCursor
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"data": [_READ], "next_cursor": None}]})
+
+
+class MessageListParams(ListParams):
+    """A page of messages, of a campaign or of a customer."""
+
+    campaign_id: UUID | None = None
+    customer_id: UUID | None = None
+    state: Annotated[
+        Literal["pending", "sent", "bounced", "failed", "skipped", "cancelled", "unknown"] | None,
+        Field(description="`pending` includes what is with a worker"),
+    ] = None
+
+
+class ClaimMessages(Input):
+    """A worker that asks for messages."""
+
+    worker: Annotated[str, Field(min_length=1, max_length=200, description="Name of the worker's process, for people")]
+    gateway: Gateway
+    can_look_up: Annotated[bool, Field(description="Whether the gateway can say later if it took a message")]
+    limit: Annotated[int, Field(ge=1, le=MOST_CLAIMED)] = MOST_CLAIMED
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"worker": "host-1:4711", "gateway": "smtp", "can_look_up": False, "limit": 20}]
+        }
+    )
+
+
+class Words(Output):
+    """A template's words, as they were when the campaign was launched."""
+
+    subject: str
+    text: str
+    html: str | None
+
+
+class Party(Output):
+    """Somebody with a mailbox."""
+
+    name: str
+    address: str
+
+
+class ClaimedMessage(Output):
+    """A message to be rendered and handed over."""
+
+    id: UUID
+    customer_id: UUID
+    campaign_id: UUID
+    reconcile: Annotated[
+        bool,
+        Field(description="Its worker died in the hand-over: ask the gateway whether it took it, and report that only"),
+    ]
+    message_id: Annotated[str, Field(description="Message-ID of the mail, the same at every attempt (RFC 5322)")]
+    recipient: Party
+    sender: Party
+    reply_to: str | None
+    content: Words
+    variables: Annotated[dict[str, Any], Field(description="What the words may name")]
+    unsubscribe_url: str
+    open_url: str
+    click_prefix: Annotated[str, Field(description="A link becomes this and its number")]
+
+
+class ClaimedMessages(Output):
+    """Messages that are this worker's until the lease ends."""
+
+    lease_id: UUID
+    lease_seconds: Annotated[int, Field(description="Counted from when the claim was sent; nothing is begun later")]
+    data: list[ClaimedMessage]
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "lease_id": _LEASE,
+                    "lease_seconds": 60,
+                    "data": [
+                        {
+                            "id": _ID,
+                            "customer_id": _CUSTOMER,
+                            "campaign_id": _CAMPAIGN,
+                            "reconcile": False,
+                            "message_id": "<0198c5a05d3f8c3a9f0e2b7d4c1e8a11@shop.example>",
+                            "recipient": {"name": "Ann Lee", "address": "ann@example.com"},
+                            "sender": {"name": "Bike Shop", "address": "news@shop.example"},
+                            "reply_to": None,
+                            "content": {"subject": "Spring", "text": "Hello {{ customer.display_name }}", "html": None},
+                            "variables": {"customer": {"display_name": "Ann Lee"}},
+                            "unsubscribe_url": "https://crm.example/p/unsubscribe/AZjF",
+                            "open_url": "https://crm.example/p/open/AZjF.gif",
+                            "click_prefix": "https://crm.example/p/click/AZjF/",
+                        }
+                    ],
+                }
+            ]
+        }
+    )
+
+
+class LinkUsed(Input):
+    """A link that stands in a message."""
+
+    number: Annotated[int, Field(ge=0, lt=2**52)]
+    url: Annotated[str, Field(max_length=2_000, pattern=r"^https?://[^\s\u0000-\u001f]+$")]
+
+
+class Ready(Input):
+    """A rendered message."""
+
+    id: Annotated[UUID, Field(strict=False)]
+    links: Annotated[list[LinkUsed], Field(max_length=200)] = Field(default_factory=list)
+
+
+class HandOverWish(Input):
+    """Messages that are about to be handed over."""
+
+    lease_id: Annotated[UUID, Field(strict=False)]
+    gateway: Gateway
+    can_look_up: bool
+    messages: Annotated[list[Ready], Field(min_length=1, max_length=MOST_CLAIMED)]
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "lease_id": _LEASE,
+                    "gateway": "smtp",
+                    "can_look_up": False,
+                    "messages": [{"id": _ID, "links": [{"number": 4711, "url": "https://shop.example/bikes"}]}],
+                }
+            ]
+        }
+    )
+
+
+class HandOver(Output):
+    """What may be handed over now; the others are no longer this worker's."""
+
+    allowed: list[UUID]
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"allowed": [_ID]}]})
+
+
+class Report(Input):
+    """What became of a message."""
+
+    id: Annotated[UUID, Field(strict=False)]
+    result: Annotated[
+        Result,
+        Field(
+            description="`deferred`: not now, it stays pending; `unknown`: nobody can say; `not_taken`: the gateway "
+            "was asked and never got it"
+        ),
+    ]
+    code: Annotated[int | None, Field(ge=0, le=9999, description="The gateway's answer")] = None
+    reason: Annotated[str | None, Field(pattern=r"^[a-z][a-z_-]{0,59}$", description="Of `failed`: why")] = None
+    detail: Annotated[str | None, Field(max_length=500)] = None
+    subject: Annotated[str | None, Field(max_length=300, description="As it was rendered")] = None
+
+
+class ReportWish(Input):
+    """What became of messages under a lease."""
+
+    lease_id: Annotated[UUID, Field(strict=False)]
+    gateway: Gateway
+    reports: Annotated[list[Report], Field(min_length=1, max_length=MOST_CLAIMED)]
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "lease_id": _LEASE,
+                    "gateway": "smtp",
+                    "reports": [{"id": _ID, "result": "sent", "code": 250, "subject": "Spring"}],
+                }
+            ]
+        }
+    )
+
+
+class Reported(Output):
+    """Which reports count; the rest came after the lease was over."""
+
+    accepted: list[UUID]
+    late: list[UUID]
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"accepted": [_ID], "late": []}]})

@@ -1,0 +1,88 @@
+"""The rows of outreach: planning a send beside one hand-written statement, handing over beside the SMTP client alone."""
+
+import time
+from typing import Any, Final
+from uuid import uuid4
+
+import asyncpg
+import httpx
+
+from .report import Line, Round
+from .stage import Stage
+
+TEMPLATE: Final = "018f0000-0000-7000-8000-00000000aaaa"
+_CONSENTS: Final = """
+INSERT INTO consent (customer_id, channel, purpose, state, since, event_id)
+SELECT customer_id, 'email', 'marketing', CASE WHEN right(customer_id::text, 1) = '0' THEN 'withdrawn' ELSE 'granted' END,
+  '2026-01-01', customer_id
+FROM customer ON CONFLICT DO NOTHING
+"""
+_TEMPLATE: Final = """
+INSERT INTO template (id, name, channel, subject, text, html, version, created_at, updated_at)
+VALUES ($1, 'Bench', 'email', 'Hello {{ customer.display_name }}', 'Hello. {{ unsubscribe_url }}',
+  '<p>Hello {{ customer.display_name }}, <a href="https://shop.example/bikes">bikes</a></p>', 1, now(), now())
+ON CONFLICT DO NOTHING
+"""
+_FLOOR: Final = """
+WITH judged AS (
+  SELECT c.customer_id, gen_random_uuid() AS id, p.normalized AS address,
+    CASE WHEN k.state = 'withdrawn' THEN 'consent_withdrawn' WHEN k.state IS NULL THEN 'no_consent'
+      WHEN p.normalized IS NULL THEN 'no_address' WHEN s.key IS NOT NULL THEN 'suppressed' END AS reason
+  FROM customer c
+  LEFT JOIN contact_point p ON p.customer_id = c.customer_id AND p.kind = 'email' AND p.is_primary
+  LEFT JOIN consent k ON k.customer_id = c.customer_id AND k.channel = 'email' AND k.purpose = 'marketing'
+  LEFT JOIN suppression s ON s.key = 'email:' || p.normalized
+  WHERE c.kind = 'person' AND c.archived_at IS NULL
+),
+made AS (
+  INSERT INTO message (customer_id, id, campaign_id, purpose, occurrence, state, reason, address, due_at, planned_at, ended_at)
+  SELECT customer_id, id, $1::uuid, 'marketing', 1, CASE WHEN reason IS NULL THEN 'pending' ELSE 'skipped' END, reason, address,
+    now(), now(), CASE WHEN reason IS NULL THEN NULL ELSE now() END
+  FROM judged RETURNING id, customer_id, state
+)
+INSERT INTO message_due (message_id, customer_id, campaign_id, due_at, state, attempt)
+SELECT id, customer_id, $1::uuid, now(), 'waiting', 0 FROM made WHERE state = 'pending'
+"""
+
+
+async def measure_plan(stage: Stage, rounds: int) -> Line:
+    """Measure the steps of a plan, driven as a worker drives them, beside one statement that writes the same rows."""
+    line = Line("plan a send (time)", f"{stage.customers:,}", "≤ 2, goal 1.3")
+    connection: asyncpg.Connection = await stage.connect()
+    await connection.execute(_CONSENTS)
+    await connection.execute(_TEMPLATE, TEMPLATE)
+    headers = {"Authorization": f"Bearer {stage.token}"}
+    async with httpx.AsyncClient(base_url=stage.base_url, headers=headers, timeout=120) as client:
+        for number in range(rounds):
+            ours = await _plan(client, f"ours-{number}")
+            floor_campaign = await _draft(client, f"floor-{number}")
+            began = time.perf_counter()
+            await connection.execute(_FLOOR, floor_campaign)
+            beside = {"seconds": time.perf_counter() - began}
+            line.rounds.append(Round(ours["seconds"] / beside["seconds"], ours, beside))
+            await connection.execute("TRUNCATE message, message_due, mailbox_reached")
+    await connection.close()
+    return line
+
+
+async def _draft(client: httpx.AsyncClient, mark: str) -> str:
+    wish = {
+        "code": f"{mark}-{uuid4().hex[:8]}", "name": mark, "audience": {"field": "kind", "eq": "person"},
+        "template_id": TEMPLATE, "sender": {"name": "Shop", "address": "news@shop.example.com"},
+    }  # fmt: skip
+    return str((await client.post("/v1/campaigns", json=wish)).raise_for_status().json()["id"])
+
+
+async def _plan(client: httpx.AsyncClient, mark: str) -> dict[str, Any]:
+    campaign = await _draft(client, mark)
+    (await client.post(f"/v1/campaigns/{campaign}/launch", json={})).raise_for_status()
+    claimed: list[dict[str, Any]] = []
+    while not claimed:
+        wish = {"worker": "bench", "limit": 10}
+        claimed = (await client.post("/v1/jobs/claim", json=wish)).raise_for_status().json()["data"]
+        claimed = [job for job in claimed if job["kind"] == "campaign-plan"]
+    began, steps, done = time.perf_counter(), 0, False
+    while not done:
+        step = await client.post(f"/v1/jobs/{claimed[0]['id']}/steps", json={"lease_id": claimed[0]["lease_id"]})
+        done, steps = step.raise_for_status().json()["done"], steps + 1
+    return {"seconds": time.perf_counter() - began, "steps": float(steps)}

@@ -1,0 +1,195 @@
+"""Messages in a worker: claimed a few at a time, rendered, written down as being handed over, handed over, reported.
+
+What is known is exact at every moment. Before a message reaches the gateway the API has it as `handing_over`; whatever
+kills this process afterwards leaves it so until its lease ends, and then a gateway that can be asked is asked.
+"""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+from uuid import UUID
+
+import structlog
+
+from crm_api.client import ApiClient, ApiFailure, outreach
+from crm_api.outreach import rendering
+from crm_api.outreach.links import link_number
+from crm_api.outreach.message_schemas import MOST_CLAIMED, ClaimedMessage, ClaimedMessages
+
+from .gateways import Gateway, HandOverUnknown, Outcome, mime
+
+TICK_SECONDS: Final = 2.0
+LANES: Final = 2
+"""Batches under way at once: while one is with the gateway, another is with the API."""
+_LONGEST_REPORT: Final = 300
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """A message as it goes out."""
+
+    claimed: ClaimedMessage
+    mail: bytes
+    subject: str
+    links: dict[int, str]
+
+
+class Mailer:
+    """Hands over what is due, until told to stop; what has begun is then finished and reported."""
+
+    def __init__(self, api: ApiClient, gateway: Gateway, worker: str) -> None:
+        self._api, self._gateway, self._worker = api, gateway, worker
+        self._stopping = asyncio.Event()
+        self._api_away = False
+
+    async def run(self) -> None:
+        """Work in lanes; a failure of the API is waited out."""
+        await asyncio.gather(*(self._lane() for _ in range(LANES)))
+        await self._gateway.close()
+
+    def stop(self) -> None:
+        """Claim no more."""
+        self._stopping.set()
+
+    async def _lane(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                did_something = await self._round()
+                self._note_api(None)
+            except (ApiFailure, TimeoutError) as failure:
+                self._note_api(failure)
+                did_something = False
+            except Exception as error:
+                log.error("mailing_broke", error=type(error).__name__, exc_info=error)
+                did_something = False
+            if not did_something:
+                await self._rest()
+
+    async def _rest(self) -> None:
+        try:
+            async with asyncio.timeout(TICK_SECONDS):
+                await self._stopping.wait()
+        except TimeoutError:
+            return
+
+    async def _round(self) -> bool:
+        """Claim, render, hand over, report; answers whether there was anything to do."""
+        gateway = self._gateway
+        claimed = await outreach.claim_messages(
+            self._api, self._worker, gateway.name, can_look_up=gateway.can_look_up, limit=MOST_CLAIMED
+        )
+        if not claimed.data:
+            return False
+        reports = [await self._reconciled(message) for message in claimed.data if message.reconcile]
+        fresh = [message for message in claimed.data if not message.reconcile]
+        prepared, refused = await asyncio.to_thread(_prepare, fresh)
+        reports += refused
+        if reports:
+            await outreach.report_messages(self._api, claimed.lease_id, gateway.name, reports)
+        if prepared:
+            await self._hand_over(claimed, prepared)
+        return True
+
+    async def _reconciled(self, message: ClaimedMessage) -> dict[str, Any]:
+        taken = await self._gateway.look_up(message.message_id)
+        return {"id": str(message.id), "result": "sent" if taken else "not_taken"}
+
+    async def _hand_over(self, claimed: ClaimedMessages, prepared: Sequence[_Prepared]) -> None:
+        until = time.monotonic() + claimed.lease_seconds
+        ready = [
+            {"id": str(each.claimed.id), "links": [{"number": n, "url": url} for n, url in each.links.items()]}
+            for each in prepared
+        ]
+        gateway = self._gateway
+        allowed = set(
+            await outreach.begin_hand_over(
+                self._api, claimed.lease_id, gateway.name, ready, can_look_up=gateway.can_look_up
+            )
+        )
+        going = [each for each in prepared if each.claimed.id in allowed]
+        reports = await asyncio.gather(*(self._one(each, until) for each in going))
+        if reports:
+            told = await outreach.report_messages(self._api, claimed.lease_id, gateway.name, reports)
+            if told.late:
+                log.warning("reports_late", count=len(told.late))
+
+    async def _one(self, each: _Prepared, until: float) -> dict[str, Any]:
+        """Hand one message over, unless its lease may end before the gateway has answered."""
+        id, message = str(each.claimed.id), each.claimed
+        if time.monotonic() > until:
+            return {"id": id, "result": "not_taken"}
+        try:
+            outcome = await self._gateway.hand_over(each.mail, message.sender.address, message.recipient.address, until)
+        except HandOverUnknown as unknown:
+            return await self._unknown(message, str(unknown), each.subject)
+        return _report(message.id, outcome, each.subject)
+
+    async def _unknown(self, message: ClaimedMessage, why: str, subject: str) -> dict[str, Any]:
+        if self._gateway.can_look_up:
+            taken = await self._gateway.look_up(message.message_id)
+            return {"id": str(message.id), "result": "sent" if taken else "not_taken", "subject": subject}
+        return {"id": str(message.id), "result": "unknown", "detail": why[:_LONGEST_REPORT]}
+
+    def _note_api(self, failure: Exception | None) -> None:
+        if (failure is not None) != self._api_away:
+            log.warning("mailing_without_api" if failure else "mailing_with_api", error=type(failure).__name__)
+        self._api_away = failure is not None
+
+
+def _report(id: UUID, outcome: Outcome, subject: str) -> dict[str, Any]:
+    told: dict[str, Any] = {"id": str(id), "result": outcome.result, "subject": subject}
+    if outcome.code is not None:
+        told["code"] = outcome.code
+    if outcome.result != "sent":
+        told["detail"] = outcome.text[:_LONGEST_REPORT]
+    return told
+
+
+def _prepare(messages: Sequence[ClaimedMessage]) -> tuple[list[_Prepared], list[dict[str, Any]]]:
+    """Render messages; one that cannot be is reported as failed, with the reason."""
+    prepared: list[_Prepared] = []
+    refused: list[dict[str, Any]] = []
+    for message in messages:
+        try:
+            prepared.append(_rendered(message))
+        except rendering.RenderRefused as why:
+            told = {"id": str(message.id), "result": "failed", "reason": why.code, "detail": str(why)[:_LONGEST_REPORT]}
+            refused.append(told)
+    return prepared, refused
+
+
+def _rendered(message: ClaimedMessage) -> _Prepared:
+    found = rendering.render(message.content.model_dump(), message.variables)
+    links: dict[int, str] = {}
+
+    def follow(url: str) -> str:
+        if url == message.unsubscribe_url:
+            return url
+        number = link_number(url)
+        links[number] = url
+        return f"{message.click_prefix}{number}"
+
+    html = None
+    if found.html is not None:
+        html = _with_picture(rendering.rewrite_links(found.html, follow), message.open_url)
+    mail = mime.compose(
+        mime.Envelope(
+            message_id=message.message_id,
+            sender=(message.sender.name, message.sender.address),
+            recipient=(message.recipient.name, message.recipient.address),
+            reply_to=message.reply_to,
+            unsubscribe_url=message.unsubscribe_url,
+        ),
+        found._replace(html=html),
+    )
+    return _Prepared(message, mail, found.subject, links)
+
+
+def _with_picture(html: str, url: str) -> str:
+    """Add the picture by which an opening is noticed, at the end of the body if there is one."""
+    picture = f'<img src="{url}" width="1" height="1" alt="">'
+    before, end, after = html.rpartition("</body>")
+    return f"{before}{picture}{end}{after}" if end else html + picture
