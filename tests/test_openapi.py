@@ -24,7 +24,7 @@ WITHOUT_TOKEN = {
     "check_readiness",
 }
 """Operations that anybody may call."""
-UPSERTS = {"upsert_customer", "upsert_product", "put_offer"}
+UPSERTS = {"upsert_customer", "upsert_product", "put_offer", "put_purpose", "suppress_address"}
 """Operations whose path names what they make when it is not there."""
 Operation = tuple[str, str, dict[str, Any]]
 

@@ -27,6 +27,7 @@ from .core.paging import Cursors
 from .core.telemetry import configure_logs
 from .customers import field_routes as fields
 from .customers import routes as customers
+from .customers.catalog import CUSTOM_FIELDS, LivingCatalog
 from .customers.fields import profile_fields
 from .customers.operations import DeclaredFields, Grounds
 from .jobs import routes as jobs
@@ -38,6 +39,10 @@ from .offers import decision_routes as decisions
 from .offers import routes as offers
 from .offers.operations import Desk
 from .pages import routes as pages
+from .privacy import purpose_routes as purposes
+from .privacy import routes as consents
+from .privacy import suppression_routes as suppressions
+from .privacy.fields import CONSENT_FIELDS
 from .segments import member_routes as members
 from .segments import routes as segments
 from .segments.fields import FIELDS as SEGMENT_FIELDS
@@ -58,6 +63,9 @@ ROUTERS = (
     workers.router,
     touchpoints.router,
     products.router,
+    consents.router,
+    purposes.router,
+    suppressions.router,
     runs.router,
     run_workers.router,
     scores.router,
@@ -96,7 +104,8 @@ def create_app(settings: Settings, job_kinds: Sequence[JobKind] = JOB_KINDS) -> 
     app.openapi_version = "3.2.0"
     app.state.settings = settings
     app.state.cursors = Cursors(settings.secret_key.get_secret_value())
-    catalog = Catalog([*profile_fields(settings.zone), *SCORE_FIELDS, *SEGMENT_FIELDS], COUNTABLE)
+    built_in = Catalog([*profile_fields(settings.zone), *SCORE_FIELDS, *SEGMENT_FIELDS], COUNTABLE)
+    catalog = LivingCatalog(built_in, (CUSTOM_FIELDS, CONSENT_FIELDS))
     kinds = (*job_kinds, daily_facts(settings.zone), segment_build(catalog))
     app.state.job_kinds = {kind.name: kind for kind in kinds}
     app.state.catalog = catalog

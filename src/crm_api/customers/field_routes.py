@@ -49,7 +49,8 @@ async def declare_field(wish: FieldDeclare, session: Session, who: CanWrite) -> 
 async def list_fields(
     request: Request, params: Annotated[FieldListParams, Query()], reads: Reads, catalog: FieldCatalog, _who: CanRead
 ) -> Response:
-    """List every field that audiences can ask for, in order of their names: built in, scores, and custom ones.
+    """List every field that audiences can ask for, in order of their names: built in, scores, consents, and custom
+    ones.
 
     Scope: fields:read.
     """

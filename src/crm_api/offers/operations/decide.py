@@ -10,13 +10,13 @@ from zoneinfo import ZoneInfo
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ...access import Principal
-from ...audience import Catalog, Moment
+from ...audience import Moment
 from ...core.clock import now
 from ...core.db import driver, write_last
 from ...core.ids import new_id
 from ...core.problems import NotAvailable
 from ...core.read import Reader, dump
-from ...customers.catalog import with_custom_fields
+from ...customers.catalog import LivingCatalog, with_custom_fields
 from ...customers.problems import CustomerNotFound
 from ...customers.queries import ID_OF_EXTERNAL_KEY
 from ...customers.rules import external_key
@@ -44,7 +44,7 @@ _KEEP_MANY: Final = """
 class Desk:
     """What this process decides with: the fields, the business's time zone, and the offers and questions it keeps."""
 
-    catalog: Catalog
+    catalog: LivingCatalog
     zone: ZoneInfo
     shelves: Shelves = field(default_factory=Shelves)
     questions: Questions = field(default_factory=Questions)

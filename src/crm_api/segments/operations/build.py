@@ -12,11 +12,11 @@ from sqlalchemy import case, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ...access import Principal
-from ...audience import Catalog, Moment, condition, read_tree
+from ...audience import Moment, condition, read_tree
 from ...audience.problems import audience_at
 from ...core.clock import now
 from ...core.trail import emit, record
-from ...customers.catalog import with_custom_fields
+from ...customers.catalog import LivingCatalog, with_custom_fields
 from ...customers.models import Customer
 from ...jobs.kinds import JobKind, Step
 from ...jobs.models import Job
@@ -33,7 +33,7 @@ FIRST_SIZE: Final = 10_000
 _UNSYNCHRONIZED: Final = {"synchronize_session": False}
 
 
-def segment_build(catalog: Catalog, range_size: int = RANGE_SIZE) -> JobKind:
+def segment_build(catalog: LivingCatalog, range_size: int = RANGE_SIZE) -> JobKind:
     """Make the kind of job that builds segments; a step looks at so many customers."""
     return JobKind(BUILD, "set", step=partial(_step, catalog, range_size), on_end=_end)
 
@@ -96,7 +96,7 @@ class _Plan:
         return {**told, "after": after, **more}
 
 
-async def _step(catalog: Catalog, range_size: int, session: AsyncSession, job: Job) -> Step:
+async def _step(catalog: LivingCatalog, range_size: int, session: AsyncSession, job: Job) -> Step:
     """Bring one range of customers to what the audience says; the last step publishes, and does nothing else.
 
     A range that took too long is tried again as a smaller one, and the next range follows the time of the last.
@@ -131,7 +131,7 @@ async def _plan(session: AsyncSession, job: Job, range_size: int) -> _Plan:
     return _Plan(segment_id, told["definition_version"], moment, *known)
 
 
-async def _bring_up(session: AsyncSession, plan: _Plan, part: Range, catalog: Catalog) -> tuple[int, int]:
+async def _bring_up(session: AsyncSession, plan: _Plan, part: Range, catalog: LivingCatalog) -> tuple[int, int]:
     """Write who enters and who leaves in a range, after taking back what a build that ended early left there."""
     version = await session.get_one(SegmentVersion, (plan.segment_id, plan.definition_version))
     with audience_at("/definition"):
