@@ -21,9 +21,10 @@ router = APIRouter(tags=["Operations"])
 class Health(Output):
     """The process lives."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"status": "ok"}]})
+    model_config = ConfigDict(json_schema_extra={"examples": [{"status": "ok", "version": "0.1.0"}]})
 
     status: str
+    version: str
 
 
 class Check(Output):
@@ -45,9 +46,9 @@ class Readiness(Output):
 
 
 @router.get("/healthz", operation_id="check_health", summary="Is the process alive?")
-async def check_health() -> Health:
+async def check_health(request: Request) -> Health:
     """Answer as long as the process does; asks no dependency. Scope: none is needed."""
-    return Health(status="ok")
+    return Health(status="ok", version=request.app.version)
 
 
 @router.get(

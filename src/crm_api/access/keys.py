@@ -42,6 +42,14 @@ async def make_first_key(session: AsyncSession, secret: str) -> None:
     await session.execute(row.on_conflict_do_nothing())
 
 
+def can_read(secret: str, encrypted: bytes) -> bool:
+    """Say whether a private key was encrypted with this secret."""
+    try:
+        return bool(_cipher(secret).decrypt(encrypted))
+    except InvalidToken:
+        return False
+
+
 class KeyRing:
     """The keys of one moment: the newest signs, all that are not long retired verify."""
 

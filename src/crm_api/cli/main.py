@@ -14,6 +14,7 @@ COMMANDS = {
     "client": "clients:client",
     "token": "clients:token",
     "load": "load:load_app",
+    "doctor": "doctor:doctor",
     "openapi": "documents:openapi",
 }
 _HELP = "crm-api on this machine: start it, look at it, and call it."
