@@ -1,7 +1,7 @@
 # Everything one does with crm-api. It needs Python 3.11, make and gcc, and nothing else.
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: run demo test check bench bench-large fuzz openapi migration help
+.PHONY: run demo test check bench bench-large chaos fuzz openapi migration help
 
 PYTHON ?= $(firstword $(foreach name,python3.11 python3 python,$(shell command -v $(name))))
 BIN := .venv/bin
@@ -30,6 +30,9 @@ bench: .venv/installed ## Measure this service beside the floor, at 10,000 and 1
 
 bench-large: .venv/installed ## The same at 1,000,000 customers; takes long
 	$(BIN)/python -m tests.benchmarks --large $(ARGS)
+
+chaos: .venv/installed ## Kill the parts of the service while it sends a campaign, and print what the laws found
+	$(BIN)/python -m tests.chaos $(ARGS)
 
 fuzz: .venv/installed ## Look for answers the API should not give, far longer than the tests do
 	CRM_FUZZ_COVERAGE=1 CRM_FUZZ_EXAMPLES=$(or $(EXAMPLES),1000) $(BIN)/pytest -n 2 tests/test_fuzz.py $(ARGS)

@@ -45,7 +45,7 @@ def test_make_help_prints_every_target() -> None:
     told = subprocess.run(
         ["make", "--no-print-directory", "help"], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout
-    wanted = ["run", "demo", "test", "check", "bench", "bench-large", "fuzz", "openapi", "migration", "help"]
+    wanted = ["run", "demo", "test", "check", "bench", "bench-large", "chaos", "fuzz", "openapi", "migration", "help"]
     assert [line.split()[1] for line in told.splitlines()] == wanted
 
 

@@ -9,12 +9,15 @@ import uvloop
 from crm_api.client import ApiClient
 from crm_api.core.telemetry import configure_logs
 
+from .gateways import open_gateway
 from .hands import HANDS, SCOPES
 from .hints import follow_hints
+from .outreach import Mailer
 from .settings import WorkerSettings, read_settings
 from .shift import Shift
 
 _QUICK_SECONDS = 1.0
+_LAST_HAND_OVERS_SECONDS = 10.0
 
 
 async def work(settings: WorkerSettings) -> None:
@@ -26,11 +29,20 @@ async def work(settings: WorkerSettings) -> None:
         ApiClient(*login, scope=scope) as working,
     ):
         shift = Shift(asking, working, HANDS, settings.worker_jobs)
+        mailer = Mailer(working, open_gateway(settings), shift.name)
+
+        def stop() -> None:
+            shift.stop()
+            mailer.stop()
+
         loop = asyncio.get_running_loop()
         for sign in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(sign, shift.stop)
+            loop.add_signal_handler(sign, stop)
+        mailing = asyncio.create_task(mailer.run())
         hints = asyncio.create_task(follow_hints(shift, str(settings.redis_url))) if settings.redis_url else None
         await shift.run()
+        await asyncio.wait([mailing], timeout=_LAST_HAND_OVERS_SECONDS)
+        mailing.cancel()
         if hints is not None:
             hints.cancel()
             await asyncio.wait([hints], timeout=1)

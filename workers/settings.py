@@ -26,6 +26,24 @@ class WorkerSettings(BaseSettings):
     redis_url: Annotated[RedisDsn | None, Field(description="Where hints come from; without it jobs start later")] = (
         None
     )
+    email_gateway: Annotated[
+        Literal["file", "smtp", "console"],
+        Field(
+            description="How e-mails leave: as files in the folder `outbox` of CRM_HOME, by SMTP, or onto the console"
+        ),
+    ] = "file"
+    smtp_url: Annotated[
+        SecretStr | None, Field(description="The mail server: smtp://user:password@host:port; smtps:// for TLS at once")
+    ] = None
+    smtp_starttls: Annotated[
+        Literal["auto", "always", "never"],
+        Field(description="Whether smtp:// goes over to TLS; auto: when it is offered, and always with a password"),
+    ] = "auto"
+    smtp_verify_tls: Annotated[bool, Field(description="Whether the mail server's certificate must be good")] = True
+    smtp_connections: Annotated[int, Field(ge=1, le=50, description="Connections to the mail server at most")] = 5
+    smtp_patience_seconds: Annotated[
+        float, Field(ge=1, le=300, description="How long the mail server may take for an answer before the message")
+    ] = 30.0
     log_format: Literal["json", "text"] = "json"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 

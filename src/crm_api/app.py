@@ -39,6 +39,11 @@ from .offers import decision_routes as decisions
 from .offers import routes as offers
 from .offers.operations import Desk
 from .pages import routes as pages
+from .outreach import campaign_routes as campaigns
+from .outreach import message_routes as messages
+from .outreach import public_routes as public
+from .outreach.links import Signer
+from .outreach.planning import cancelling, planning
 from .privacy import purpose_routes as purposes
 from .privacy import routes as consents
 from .privacy import suppression_routes as suppressions
@@ -72,6 +77,10 @@ ROUTERS = (
     segments.router,
     members.router,
     offers.router,
+    campaigns.router,
+    messages.router,
+    messages.worker_router,
+    public.router,
     health.router,
     metrics.router,
     pages.router,
@@ -106,9 +115,10 @@ def create_app(settings: Settings, job_kinds: Sequence[JobKind] = JOB_KINDS) -> 
     app.state.cursors = Cursors(settings.secret_key.get_secret_value())
     built_in = Catalog([*profile_fields(settings.zone), *SCORE_FIELDS, *SEGMENT_FIELDS], COUNTABLE)
     catalog = LivingCatalog(built_in, (CUSTOM_FIELDS, CONSENT_FIELDS))
-    kinds = (*job_kinds, daily_facts(settings.zone), segment_build(catalog))
+    kinds = (*job_kinds, daily_facts(settings.zone), segment_build(catalog), planning(catalog, settings), cancelling())
     app.state.job_kinds = {kind.name: kind for kind in kinds}
     app.state.catalog = catalog
+    app.state.message_signer = Signer(settings.secret_key.get_secret_value())
     app.state.decision_desk = Desk(catalog, settings.zone)
     app.state.grounds = Grounds(settings, DeclaredFields())
     app.state.rate_limit = RateLimit(settings.read_rate, settings.write_rate)

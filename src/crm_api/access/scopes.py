@@ -23,6 +23,10 @@ SCOPES: Final[dict[str, str]] = {
     "offers:write": "Make, change and retire offers",
     "decisions:read": "Read decisions",
     "decisions:write": "Have an offer decided for a customer",
+    "campaigns:read": "Read campaigns, plan and explain them",
+    "campaigns:write": "Make, launch, pause and stop campaigns",
+    "messages:read": "Read who got which message",
+    "messages:work": "Claim messages and report on them (workers)",
     "analytics:read": "Read analytics runs",
     "analytics:write": "Start analytics runs",
     "scores:read": "Read scores",
@@ -37,5 +41,6 @@ WORKER_SCOPES: Final[tuple[str, ...]] = (
     *(scope for scope in SCOPES if scope.endswith(":read")),
     "scores:write",
     "jobs:work",
+    "messages:work",
 )
 """What the worker's client may do: read everything, work on jobs, write scores. It changes no customer."""
