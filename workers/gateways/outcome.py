@@ -1,0 +1,40 @@
+"""What a gateway answers: what became of a message, or that nobody can know."""
+
+from typing import Literal, NamedTuple, Protocol
+
+Result = Literal["sent", "deferred", "bounced", "failed"]
+
+
+class Outcome(NamedTuple):
+    """What became of a hand-over. Unless it was sent, the other side does not have the message."""
+
+    result: Result
+    """`deferred`: try again later. `bounced`: the mailbox does not exist. `failed`: refused for another reason."""
+    code: int | None
+    """Reply of the SMTP server, if it gave one."""
+    text: str
+
+
+class HandOverUnknown(Exception):
+    """The whole message had been sent when the answer was lost: the other side may have it, or not."""
+
+
+class Gateway(Protocol):
+    """A way out for messages."""
+
+    name: str
+    can_look_up: bool
+    """Whether `look_up` can tell, after a crash, if a message was taken."""
+
+    async def hand_over(self, message: bytes, sender: str, recipient: str, until: float) -> Outcome:
+        """Hand over a whole message (RFC 5322, lines ended by CRLF) for one mailbox.
+
+        `until` is the instant of time.monotonic() by which an answer is needed. Before the message was sent, running
+        out of time is `deferred`. Errors: HandOverUnknown; when it is cancelled, as much is known as then.
+        """
+
+    async def look_up(self, message_id: str) -> bool:
+        """Say whether a message was taken. Only asked of gateways that can look up."""
+
+    async def close(self) -> None:
+        """Let go of connections."""
