@@ -21,7 +21,7 @@ from crm_api.outreach.message_schemas import MOST_CLAIMED, ClaimedMessage, Claim
 from .gateways import Gateway, HandOverUnknown, Outcome, mime
 
 TICK_SECONDS: Final = 2.0
-LANES: Final = 2
+LANES: Final = 4
 """Batches under way at once: while one is with the gateway, another is with the API."""
 _LONGEST_REPORT: Final = 300
 log = structlog.get_logger()

@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -148,7 +148,7 @@ async def measure_rfm(stage: Stage, rounds: int) -> Line:
     await connection.close()
     purchases = pl.DataFrame([tuple(row) for row in rows], schema=PURCHASE_COLUMNS, orient="row")
     purchases.write_parquet(stage.folder / "purchases.parquet")
-    with _worker(stage) as worker:
+    with worker_of(stage) as worker:
         for _ in range(rounds):
             beside = await asyncio.to_thread(_score_parquet, stage.folder)
             mine = await _run_rfm(stage, worker)
@@ -177,7 +177,8 @@ def _score_parquet(folder: Path) -> dict[str, float]:
 
 
 @contextmanager
-def _worker(stage: Stage) -> Iterator[psutil.Process]:
+def worker_of(stage: Stage, settings: Mapping[str, str] | None = None) -> Iterator[psutil.Process]:
+    """Run a worker beside the service."""
     environment = {
         **os.environ,
         "CRM_API_URL": stage.base_url,
@@ -185,6 +186,7 @@ def _worker(stage: Stage) -> Iterator[psutil.Process]:
         "CRM_WORKER_CLIENT_ID": CLIENT,
         "CRM_WORKER_CLIENT_SECRET": SECRET,
         "CRM_LOG_LEVEL": "warning",
+        **(settings or {}),
     }
     process = subprocess.Popen([sys.executable, "-m", "workers.main"], env=environment)
     try:

@@ -1,14 +1,25 @@
 """The rows of outreach: planning a send beside one hand-written statement, handing over beside the SMTP client alone."""
 
+import asyncio
 import time
+from pathlib import Path
 from typing import Any, Final
 from uuid import uuid4
 
+import aiosmtplib
 import asyncpg
 import httpx
 
+from crm_api.outreach.rendering import Rendered
+from workers.gateways import mime
+
+from ..smtp_sink import read_log, sink_process
+from .bulk_rows import worker_of
 from .report import Line, Round
 from .stage import Stage
+
+MAILS: Final = 3_000
+CONNECTIONS: Final = 5
 
 TEMPLATE: Final = "018f0000-0000-7000-8000-00000000aaaa"
 _CONSENTS: Final = """
@@ -86,3 +97,64 @@ async def _plan(client: httpx.AsyncClient, mark: str) -> dict[str, Any]:
         step = await client.post(f"/v1/jobs/{claimed[0]['id']}/steps", json={"lease_id": claimed[0]["lease_id"]})
         done, steps = step.raise_for_status().json()["done"], steps + 1
     return {"seconds": time.perf_counter() - began, "steps": float(steps)}
+
+
+async def measure_send(stage: Stage, rounds: int) -> Line:
+    """Measure a campaign from the queue to the mail server, beside the SMTP client alone with as many connections."""
+    line = Line("e-mail per worker", f"{MAILS:,}", "≥ .5, goal .8")
+    connection: asyncpg.Connection = await stage.connect()
+    await connection.execute(_CONSENTS)
+    await connection.execute(_TEMPLATE, TEMPLATE)
+    await connection.close()
+    headers = {"Authorization": f"Bearer {stage.token}"}
+    async with httpx.AsyncClient(base_url=stage.base_url, headers=headers, timeout=120) as client:
+        for number in range(rounds):
+            beside = await _alone(stage.folder / f"alone-{number}.jsonl")
+            mine = await _campaign(stage, client, stage.folder / f"sent-{number}.jsonl")
+            line.rounds.append(Round(mine["mails/s"] / beside["mails/s"], mine, beside))
+    return line
+
+
+async def _alone(log: Path) -> dict[str, Any]:
+    """Send the same mails with nothing but the client."""
+    with sink_process(log) as url:
+        port = int(url.rpartition(":")[2])
+        numbers = iter(range(MAILS))
+
+        async def line_of_mails() -> None:
+            async with aiosmtplib.SMTP(hostname="127.0.0.1", port=port, start_tls=False) as smtp:
+                for number in numbers:
+                    await smtp.sendmail("news@shop.example.com", [f"c{number}@mail.example.com"], _mail(number))
+
+        await asyncio.gather(*(line_of_mails() for _ in range(CONNECTIONS)))
+        return _rate(log)
+
+
+def _mail(number: int) -> bytes:
+    content = Rendered(
+        "Hello", "Hello. https://shop.example", '<p>Hello <a href="https://shop.example/bikes">bikes</a></p>'
+    )
+    envelope = mime.Envelope(
+        f"{number}@shop.example.com", ("Shop", "news@shop.example.com"), ("Reader", f"c{number}@mail.example.com"),
+        unsubscribe_url="https://shop.example/p/unsubscribe/x",
+    )  # fmt: skip
+    return mime.compose(envelope, content)
+
+
+async def _campaign(stage: Stage, client: httpx.AsyncClient, log: Path) -> dict[str, Any]:
+    with sink_process(log) as url:
+        environment = {"CRM_EMAIL_GATEWAY": "smtp", "CRM_SMTP_URL": url, "CRM_SMTP_STARTTLS": "never"}
+        campaign = await _draft(client, "send")
+        with worker_of(stage, environment) as worker:
+            (await client.post(f"/v1/campaigns/{campaign}/launch", json={})).raise_for_status()
+            while log.read_bytes().count(b"\n") < MAILS if log.exists() else True:
+                await asyncio.sleep(0.2)
+            memory = worker.memory_info().rss / 1e6
+        (await client.post(f"/v1/campaigns/{campaign}/stop")).raise_for_status()
+    return {**_rate(log), "worker MB": memory}
+
+
+def _rate(log: Path) -> dict[str, Any]:
+    """Mails a second between the first and the last of those that count."""
+    times = [line["at"] for line in read_log(log)][:MAILS]
+    return {"mails/s": (len(times) - 1) / (times[-1] - times[0])}

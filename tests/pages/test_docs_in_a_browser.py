@@ -1,36 +1,10 @@
 """The page of the API docs, in a real browser: everything on it comes from us, and "try it" works with a token."""
 
-import os
-import shutil
-from collections.abc import AsyncIterator
 from pathlib import Path
 
-import pytest
-from playwright.async_api import Page, Request, async_playwright
+from playwright.async_api import Page, Request
 
 from ..live import Service
-
-BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-QUIET = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-
-
-@pytest.fixture
-async def page() -> AsyncIterator[Page]:
-    """A page of a browser that was never used before."""
-    if BROWSER is None:
-        if os.environ.get("CRM_TEST_REQUIRE"):
-            pytest.fail("no Chromium; on Debian: apt-get install chromium")
-        pytest.skip("no Chromium on this machine")
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=BROWSER, args=QUIET)
-        yield await browser.new_page()
-        await browser.close()
 
 
 async def test_try_it_works_with_a_token_and_asks_nobody_else(tmp_path: Path, page: Page) -> None:

@@ -3,24 +3,24 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import lru_cache
 from typing import Any, Final
 from uuid import UUID
 
 import asyncpg
 import orjson
-from sqlalchemy import select
+from sqlalchemy import ARRAY, Text, Uuid, any_, bindparam, cast, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ..core.clock import now
 from ..core.db import driver
 from ..core.ids import new_id
-from ..core.read import Reader
+from ..core.read import Prepared, Reader
 from ..core.trail import emit, record
 from ..customers.models import Customer
 from ..offers.operations import Desk, Made, decide_for_many
 from ..settings import Settings
 from . import recipients
-from .campaign_models import Campaign
 from .links import Link, Signer
 from .message_ending import Ended, end
 from .message_schemas import ClaimMessages
@@ -72,6 +72,13 @@ WHERE id IN (
 )
 RETURNING id, code, status
 """
+_COLUMNS: Final = """
+SELECT c.id, c.code, c.name, c.channel, c.purpose, p.needs_consent, c.with_offer, c.sender_name, c.sender_address,
+  c.reply_to, c.content::text AS content
+FROM campaign c JOIN purpose p ON p.name = c.purpose
+"""
+_RUNNING: Final = f"{_COLUMNS} WHERE c.status = 'running' ORDER BY c.starts_at, c.id"
+_BY_ID: Final = f"{_COLUMNS} WHERE c.id = $1"
 _REACH: Final = """
 INSERT INTO mailbox_reached AS r (campaign_id, occurrence, key, message_id)
 SELECT * FROM unnest($1::uuid[], $2::int[], $3::text[], $4::uuid[]) ORDER BY 1, 2, 3
@@ -110,26 +117,57 @@ class _Taken:
 
 
 async def claim(session: AsyncSession, wish: ClaimMessages, by: str, counter: Counter) -> dict[str, Any]:
-    """Put the queue in order, then lease what is due and may still be sent."""
+    """Lease what is due and may still be sent. When there is too little, the queue is put in order first."""
     connection: asyncpg.Connection = await driver(session)
-    await _put_in_order(session, connection)
-    lease_id = new_id()
-    taken = await _taken(connection, wish, lease_id, lease_of(counter.settings))
-    campaigns = (
-        {
-            campaign.id: campaign
-            for campaign in await session.scalars(
-                select(Campaign).where(Campaign.id.in_({t.campaign_id for t in taken}))
-            )
-        }
-        if taken
-        else {}
-    )
+    lease_id, lease = new_id(), lease_of(counter.settings)
+    campaigns = await _running(connection)
+    taken = await _taken(connection, campaigns, wish, lease_id, lease)
+    if len(taken) < wish.limit:
+        await _put_in_order(session, connection)
+        taken += await _asked_again(connection, wish, lease_id, lease, wish.limit - len(taken))
+        taken += await _taken(connection, campaigns, wish, lease_id, lease, have=len(taken))
     ready: list[dict[str, Any]] = []
-    for campaign_id, campaign in sorted(campaigns.items()):
+    for campaign_id in dict.fromkeys(each.campaign_id for each in taken):
         mine = [each for each in taken if each.campaign_id == campaign_id]
+        campaign = campaigns.get(campaign_id) or (await _campaigns(connection, _BY_ID, campaign_id))[campaign_id]
         ready += await _ready(session, connection, campaign, mine, by, counter)
     return {"lease_id": lease_id, "lease_seconds": counter.settings.lease_seconds, "data": ready}
+
+
+@dataclass(frozen=True, slots=True)
+class Sending:
+    """What is asked of a campaign while it is sent."""
+
+    id: UUID
+    code: str
+    name: str
+    terms: recipients.Terms
+    with_offer: bool
+    sender_name: str
+    sender_address: str
+    reply_to: str | None
+    content: Mapping[str, Any]
+
+
+async def _running(connection: asyncpg.Connection) -> dict[UUID, Sending]:
+    return await _campaigns(connection, _RUNNING)
+
+
+async def _campaigns(connection: asyncpg.Connection, sql: str, *arguments: Any) -> dict[UUID, Sending]:
+    return {
+        row["id"]: Sending(
+            id=row["id"],
+            code=row["code"],
+            name=row["name"],
+            terms=recipients.Terms(row["channel"], row["purpose"], row["needs_consent"]),
+            with_offer=row["with_offer"],
+            sender_name=row["sender_name"],
+            sender_address=row["sender_address"],
+            reply_to=row["reply_to"],
+            content=orjson.loads(row["content"] or "{}"),
+        )
+        for row in await connection.fetch(sql, *arguments)
+    }
 
 
 def lease_of(settings: Settings) -> timedelta:
@@ -148,17 +186,30 @@ async def _put_in_order(session: AsyncSession, connection: asyncpg.Connection) -
         emit(session, f"campaign.{row['status']}", {"id": str(row["id"]), "code": row["code"]})
 
 
-async def _taken(connection: asyncpg.Connection, wish: ClaimMessages, lease_id: UUID, lease: timedelta) -> list[_Taken]:
-    """Lease messages: those whose fate has to be asked, then what is due, campaigns in order of their start."""
+async def _asked_again(
+    connection: asyncpg.Connection, wish: ClaimMessages, lease_id: UUID, lease: timedelta, most: int
+) -> list[_Taken]:
+    """Lease messages whose worker died in the hand-over, to a gateway that can say what became of them."""
+    if not wish.can_look_up:
+        return []
+    rows = await connection.fetch(_RECONCILE, lease_id, wish.gateway, most, lease)
+    return [_Taken(row[0], row[1], row[2], reconcile=True) for row in rows]
+
+
+async def _taken(
+    connection: asyncpg.Connection,
+    campaigns: Iterable[UUID],
+    wish: ClaimMessages,
+    lease_id: UUID,
+    lease: timedelta,
+    have: int = 0,
+) -> list[_Taken]:
+    """Lease what is due, the campaigns in order of their start."""
     taken: list[_Taken] = []
-    if wish.can_look_up:
-        rows = await connection.fetch(_RECONCILE, lease_id, wish.gateway, wish.limit, lease)
-        taken += [_Taken(row[0], row[1], row[2], reconcile=True) for row in rows]
-    running = await connection.fetch("SELECT id FROM campaign WHERE status = 'running' ORDER BY starts_at, id")
-    for campaign in running:
-        if len(taken) >= wish.limit:
+    for campaign_id in campaigns:
+        if have + len(taken) >= wish.limit:
             break
-        rows = await connection.fetch(_TAKE, lease_id, campaign["id"], wish.limit - len(taken), lease)
+        rows = await connection.fetch(_TAKE, lease_id, campaign_id, wish.limit - have - len(taken), lease)
         taken += [_Taken(row[0], row[1], row[2], reconcile=False) for row in rows]
     return taken
 
@@ -166,13 +217,13 @@ async def _taken(connection: asyncpg.Connection, wish: ClaimMessages, lease_id: 
 async def _ready(
     session: AsyncSession,
     connection: asyncpg.Connection,
-    campaign: Campaign,
+    campaign: Sending,
     taken: Sequence[_Taken],
     by: str,
     counter: Counter,
 ) -> list[dict[str, Any]]:
     """Answer what is to be sent of one campaign; whoever may no longer get it is ended with the reason."""
-    people = await _people(session, campaign, [each.customer_id for each in taken])
+    people = await _people(connection, campaign.terms, [each.customer_id for each in taken])
     skipped: list[Ended] = []
     going: list[_Taken] = []
     for each in taken:
@@ -187,7 +238,7 @@ async def _ready(
     offers: dict[UUID, Made] = {}
     if campaign.with_offer:
         ids = [each.customer_id for each in fresh if each.message_id in reached]
-        offers = await decide_for_many(session, counter.reader, by, ids, campaign.channel, counter.desk)
+        offers = await decide_for_many(session, counter.reader, by, ids, campaign.terms.channel, counter.desk)
     sent: list[_Taken] = []
     for each in fresh:
         if each.message_id not in reached:
@@ -205,18 +256,27 @@ async def _ready(
     ]
 
 
-async def _people(session: AsyncSession, campaign: Campaign, ids: list[UUID]) -> dict[UUID, Mapping[str, Any]]:
-    judged = recipients.judged(await recipients.terms_of(session, campaign), recipients.some(ids)).subquery()
-    columns = (
-        Customer.given_name, Customer.family_name, Customer.organization_name, Customer.language, Customer.custom_fields
-    )  # fmt: skip
-    statement = select(judged, *columns).join(Customer, Customer.customer_id == judged.c.customer_id)
-    return {row["customer_id"]: dict(row) for row in (await session.execute(statement)).mappings()}
+@lru_cache(maxsize=256)
+def _people_asked(terms: recipients.Terms) -> Prepared:
+    """Prepare the look at some customers: whether they may still get it, and what its words may name."""
+    meant = Customer.customer_id == any_(bindparam("customer_ids", type_=ARRAY(Uuid)))
+    judged = recipients.judged(terms, meant).subquery()
+    columns = (Customer.given_name, Customer.family_name, Customer.organization_name, Customer.language)
+    custom = cast(Customer.custom_fields, Text).label("custom_fields")
+    return Prepared(select(judged, *columns, custom).join(Customer, Customer.customer_id == judged.c.customer_id))
+
+
+async def _people(
+    connection: asyncpg.Connection, terms: recipients.Terms, ids: list[UUID]
+) -> dict[UUID, Mapping[str, Any]]:
+    asked = _people_asked(terms)
+    rows = await connection.fetch(asked.sql, *asked.arguments({"customer_ids": ids}))
+    return {row["customer_id"]: dict(row) for row in rows}
 
 
 async def _reached(
     connection: asyncpg.Connection,
-    campaign: Campaign,
+    campaign: Sending,
     going: Sequence[_Taken],
     people: Mapping[UUID, Mapping[str, Any]],
 ) -> set[UUID]:
@@ -245,9 +305,9 @@ def _decision(offers: Mapping[UUID, Made], each: _Taken) -> UUID | None:
 
 
 def _document(
-    campaign: Campaign, each: _Taken, person: Mapping[str, Any] | None, offer: Made | None, counter: Counter
+    campaign: Sending, each: _Taken, person: Mapping[str, Any] | None, offer: Made | None, counter: Counter
 ) -> dict[str, Any]:
-    content = campaign.content or {}
+    content = campaign.content
     link = Link(each.customer_id, each.message_id)
     sign, base = counter.signer.write, counter.settings.issuer
     unsubscribe = f"{base}/p/unsubscribe/{sign('unsubscribe', link)}"
@@ -269,13 +329,11 @@ def _document(
     }
 
 
-def variables(
-    campaign: Campaign, person: Mapping[str, Any], offer: Made | None, unsubscribe_url: str
-) -> dict[str, Any]:
+def variables(campaign: Sending, person: Mapping[str, Any], offer: Made | None, unsubscribe_url: str) -> dict[str, Any]:
     """Answer what a template may name."""
     named = ("display_name", "given_name", "family_name", "organization_name", "language")
     found: dict[str, Any] = {
-        "customer": {**{name: person[name] for name in named}, "custom": person["custom_fields"]},
+        "customer": {**{name: person[name] for name in named}, "custom": orjson.loads(person["custom_fields"])},
         "campaign": {"name": campaign.name, "code": campaign.code},
         "sender": {"name": campaign.sender_name, "address": campaign.sender_address},
         "unsubscribe_url": unsubscribe_url,

@@ -5,7 +5,7 @@ from html import escape
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Path, Request
-from sqlalchemy import select
+from sqlalchemy import Select, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
@@ -61,9 +61,12 @@ async def unsubscribe(request: Request, token: Token) -> Response:
         if message is None:
             return _invalid()
         purpose = await _label(session, message)
-        if not await _is_withdrawn(session, message):
+        consent = await session.scalar(_consent_of(message).with_for_update())
+        if consent is None or consent.state != "withdrawn":
+            # A grant may bear a time to come, up to a day ahead; who says no now means it after that as well.
+            at = now() if consent is None else max(now(), consent.since)
             withdrawn = ConsentChange(
-                message.customer_id, "email", message.purpose, "withdrawn", now(), "unsubscribe-link",
+                message.customer_id, "email", message.purpose, "withdrawn", at, "unsubscribe-link",
                 f"message {message.id}",
             )  # fmt: skip
             await set_consents(session, [withdrawn], by=BY)
@@ -106,9 +109,13 @@ async def _label(session: AsyncSession, message: Message) -> str:
 
 
 async def _is_withdrawn(session: AsyncSession, message: Message) -> bool:
+    consent = await session.scalar(_consent_of(message))
+    return consent is not None and consent.state == "withdrawn"
+
+
+def _consent_of(message: Message) -> Select[Consent]:
     mine = (Consent.customer_id == message.customer_id) & (Consent.channel == "email")
-    state = await session.scalar(select(Consent.state).where(mine, Consent.purpose == message.purpose))
-    return state == "withdrawn"
+    return select(Consent).where(mine, Consent.purpose == message.purpose)
 
 
 async def _note(session: AsyncSession, message: Message, kind: str, source_id: str, url: str | None) -> None:

@@ -1,0 +1,344 @@
+"""Campaigns over HTTP: drafts, the plan, the launch, what is planned, claimed, handed over and reported."""
+
+from collections import Counter
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from sqlalchemy import text
+
+from crm_api.core.db import Database
+
+from ..calling import Api, problem
+from .planting import AUDIENCE, SENDER, campaign, grant, readers, template
+
+pytestmark = pytest.mark.usefixtures("clean")
+
+
+class Postman:
+    """A worker by hand."""
+
+    def __init__(self, api: Api, *, gateway: str = "smtp", can_look_up: bool = False) -> None:
+        self.api, self.gateway, self.can_look_up = api, gateway, can_look_up
+        self.lease_id = ""
+
+    async def plan(self) -> None:
+        """Drive the set jobs that are due until none is."""
+        while claimed := (await self.api.post("/v1/jobs/claim", {"worker": "tests", "limit": 10}))["data"]:
+            for job in claimed:
+                while not (await self.api.post(f"/v1/jobs/{job['id']}/steps", {"lease_id": job["lease_id"]}))["done"]:
+                    pass
+
+    async def claim(self, limit: int = 20) -> list[dict[str, Any]]:
+        wish = {"worker": "tests", "gateway": self.gateway, "can_look_up": self.can_look_up, "limit": limit}
+        answer = await self.api.post("/v1/messages/claim", wish)
+        self.lease_id = answer["lease_id"]
+        found: list[dict[str, Any]] = answer["data"]
+        return found
+
+    async def begin(self, messages: list[dict[str, Any]]) -> list[str]:
+        ready = [{"id": each["id"], "links": []} for each in messages]
+        wish = {
+            "lease_id": self.lease_id, "gateway": self.gateway, "can_look_up": self.can_look_up, "messages": ready
+        }  # fmt: skip
+        allowed: list[str] = (await self.api.put("/v1/messages/hand-over", wish))["allowed"]
+        return allowed
+
+    async def report(self, ids: list[str], result: str = "sent", **told: Any) -> dict[str, list[str]]:
+        reports = [{"id": id, "result": result, **told} for id in ids]
+        wish = {"lease_id": self.lease_id, "gateway": self.gateway, "reports": reports}
+        answer: dict[str, list[str]] = await self.api.put("/v1/messages/report", wish)
+        return answer
+
+
+@pytest.fixture
+def postman(api: Api) -> Postman:
+    return Postman(api)
+
+
+async def states(api: Api, campaign_id: str) -> dict[str, int]:
+    page = await api.get(f"/v1/messages?campaign_id={campaign_id}&limit=200")
+    return dict(Counter(message["reason"] or message["state"] for message in page["data"]))
+
+
+async def launched(api: Api, **changed: Any) -> str:
+    made = await campaign(api, await template(api), **changed)
+    await api.post(f"/v1/campaigns/{made}/launch", {}, expect=200)
+    return made
+
+
+async def test_a_plan_counts_who_gets_it_and_who_does_not(api: Api) -> None:
+    people = await readers(api, 6)
+    await grant(api, people[0], "withdrawn")
+    await readers_without(api)
+    await api.put("/v1/suppressions/email/reader1@mail.example.com", {"detail": "asked by phone"}, expect=201)
+    made = await campaign(api, await template(api), unit_cost={"amount": "0.05", "currency": "EUR"})
+    plan = await api.post(f"/v1/campaigns/{made}/plan", expect=200)
+    assert plan["recipients"] == 4
+    assert plan["exclusions"] == {"consent_withdrawn": 1, "no_consent": 1, "suppressed": 1}
+    assert plan["audience"] == 7
+    assert plan["cost"] == {"amount": "0.20", "currency": "EUR"}
+    assert [row["address"] for row in plan["sample"]] == [f"reader{number}@mail.example.com" for number in (2, 3, 4, 5)]
+    assert (await api.get(f"/v1/campaigns/{made}"))["status"] == "draft"
+
+
+async def readers_without(api: Api) -> None:
+    await api.post("/v1/customers", {"kind": "person", "display_name": "Reader without consent"}, expect=201)
+
+
+async def test_a_campaign_goes_from_draft_to_finished(api: Api, postman: Postman) -> None:
+    people = await readers(api, 5)
+    await grant(api, people[0], "withdrawn")
+    made = await launched(api)
+    assert (await api.get(f"/v1/campaigns/{made}"))["status"] == "scheduled"
+    await postman.plan()
+    assert (await api.get(f"/v1/campaigns/{made}"))["status"] == "running"
+    assert await states(api, made) == {"pending": 4, "consent_withdrawn": 1}
+    messages = await postman.claim()
+    assert len(messages) == 4
+    first = messages[0]
+    assert first["content"]["subject"] == "Spring for {{ customer.display_name }}"
+    assert first["variables"]["customer"]["display_name"] == first["recipient"]["name"]
+    assert first["message_id"].endswith("@shop.example>")
+    allowed = await postman.begin(messages)
+    assert len(allowed) == 4
+    assert (await postman.report(allowed, code=250, subject="Spring"))["late"] == []
+    assert await postman.claim() == []
+    done = await api.get(f"/v1/campaigns/{made}")
+    assert done["status"] == "finished"
+    counts = await api.get(f"/v1/campaigns/{made}/counts")
+    assert counts == {
+        "planned": 5, "pending": 0, "in_flight": 0, "sent": 4, "bounced": 0, "failed": 0, "skipped": 1,
+        "cancelled": 0, "unknown": 0, "reasons": {"consent_withdrawn": 1},
+    }  # fmt: skip
+    timeline = await api.get(f"/v1/customers/{people[1]}/timeline")
+    newest = timeline["data"][0]
+    assert (newest["kind"], newest["campaign"]) == ("email.sent", "spring")
+
+
+async def test_planned_twice_is_planned_once(api: Api, postman: Postman, database: Database) -> None:
+    await readers(api, 3)
+    made = await launched(api)
+    await postman.plan()
+    async with database.session() as session:
+        await session.execute(text("UPDATE campaign SET status = 'scheduled'"))
+    await postman.plan()
+    assert await states(api, made) == {"pending": 3}
+    assert len(await postman.claim()) == 3
+
+
+async def test_consent_is_read_again_at_the_claim_and_at_the_hand_over(api: Api, postman: Postman) -> None:
+    people = await readers(api, 3)
+    made = await launched(api)
+    await postman.plan()
+    await grant(api, people[0], "withdrawn")
+    messages = await postman.claim()
+    assert {message["customer_id"] for message in messages} == set(people[1:])
+    await grant(api, people[1], "withdrawn")
+    allowed = await postman.begin(messages)
+    assert len(allowed) == 1
+    await postman.report(allowed)
+    assert await postman.claim() == []
+    assert await states(api, made) == {"sent": 1, "consent_withdrawn": 2}
+
+
+async def test_pause_and_stop_are_felt_by_the_next_hand_over(api: Api, postman: Postman) -> None:
+    await readers(api, 4)
+    made = await launched(api)
+    await postman.plan()
+    messages = await postman.claim(limit=2)
+    paused = await api.post(f"/v1/campaigns/{made}/pause", expect=200)
+    assert paused["counts"]["in_flight"] == 2
+    assert await postman.begin(messages) == []
+    assert await postman.claim() == []
+    await api.post(f"/v1/campaigns/{made}/resume", expect=200)
+    messages = await postman.claim(limit=2)
+    allowed = await postman.begin(messages)
+    stopped = await api.post(f"/v1/campaigns/{made}/stop", expect=200)
+    assert stopped["status"] == "stopping"
+    await postman.report(allowed)
+    await postman.plan()
+    assert await postman.claim() == []
+    assert await states(api, made) == {"sent": 2, "campaign_stopped": 2}
+    assert (await api.get(f"/v1/campaigns/{made}"))["status"] == "stopped"
+
+
+async def expire_leases(database: Database) -> None:
+    async with database.session() as session:
+        await session.execute(text("UPDATE message_due SET leased_until = now() - interval '1 second'"))
+
+
+async def test_what_a_dead_worker_held_is_taken_back_or_unknown(api: Api, postman: Postman, database: Database) -> None:
+    await readers(api, 4)
+    made = await launched(api)
+    await postman.plan()
+    messages = await postman.claim()
+    await postman.begin(messages[:1])
+    await expire_leases(database)
+    again = await postman.claim()
+    assert {each["id"] for each in again} == {each["id"] for each in messages[1:]}
+    assert await states(api, made) == {"hand_over_unknown": 1, "claimed": 3}
+
+
+async def test_a_gateway_that_can_be_asked_is_asked(api: Api, database: Database) -> None:
+    postman = Postman(api, gateway="file", can_look_up=True)
+    await readers(api, 2)
+    made = await launched(api)
+    await postman.plan()
+    messages = await postman.claim()
+    await postman.begin(messages)
+    await expire_leases(database)
+    assert await Postman(api, gateway="smtp").claim() == []
+    asked = await postman.claim()
+    assert [each["reconcile"] for each in asked] == [True, True]
+    await postman.report([asked[0]["id"]], "sent")
+    await postman.report([asked[1]["id"]], "not_taken")
+    assert await states(api, made) == {"sent": 1, "pending": 1}
+    assert [each["reconcile"] for each in await postman.claim()] == [False]
+
+
+async def test_deferred_waits_and_bounced_is_suppressed(api: Api, postman: Postman, database: Database) -> None:
+    await readers(api, 2)
+    made = await launched(api)
+    await postman.plan()
+    one, two = (each["id"] for each in await postman.claim())
+    await postman.begin([{"id": one}, {"id": two}])
+    await postman.report([one], "deferred", code=451, detail="later")
+    await postman.report([two], "bounced", code=550, detail="no such user")
+    assert await states(api, made) == {"pending": 1, "bounced": 1}
+    assert await postman.claim() == [], "not before its pause is over"
+    async with database.session() as session:
+        await session.execute(text("UPDATE message_due SET due_at = now()"))
+    assert len(await postman.claim()) == 1
+    page = await api.get("/v1/suppressions")
+    assert len(page["data"]) == 1
+
+
+async def test_a_report_after_the_lease_does_not_count(api: Api, postman: Postman, database: Database) -> None:
+    await readers(api, 1)
+    made = await launched(api)
+    await postman.plan()
+    messages = await postman.claim()
+    allowed = await postman.begin(messages)
+    lease = postman.lease_id
+    await expire_leases(database)
+    await postman.claim()
+    postman.lease_id = lease
+    assert (await postman.report(allowed))["late"] == allowed
+    assert await states(api, made) == {"hand_over_unknown": 1}
+
+
+async def test_a_mailbox_that_moved_is_reached_once(api: Api, postman: Postman) -> None:
+    people = await readers(api, 2)
+    made = await launched(api)
+    await postman.plan()
+    first = await postman.claim(limit=1)
+    allowed = await postman.begin(first)
+    await postman.report(allowed)
+    sent_to = first[0]["customer_id"]
+    other = next(person for person in people if person != sent_to)
+    await api.patch(f"/v1/customers/{sent_to}", {"contact_points": []})
+    address = first[0]["recipient"]["address"]
+    await api.patch(f"/v1/customers/{other}", {"contact_points": [{"kind": "email", "value": address}]})
+    assert await postman.claim() == []
+    assert await states(api, made) == {"sent": 1, "already_reached": 1}
+
+
+async def test_each_recipient_gets_the_offer_decided_for_them(api: Api, postman: Postman) -> None:
+    people = await readers(api, 2)
+    offer = {
+        "code": "BIKES", "name": "Bikes", "status": "live", "priority": 1,
+        "eligibility": {"field": "display_name", "eq": "Reader 0"},
+        "channels": {"email": {"title": "10 % off", "body": "For you", "url": "https://shop.example/bikes"}},
+    }  # fmt: skip
+    await api.post("/v1/offers", offer, expect=201)
+    made = await launched(api, with_offer=True)
+    await postman.plan()
+    [message] = await postman.claim()
+    assert message["customer_id"] == people[0]
+    assert message["variables"]["offer"]["title"] == "10 % off"
+    assert await states(api, made) == {"claimed": 1, "no_offer": 1}
+    assert len((await api.get(f"/v1/customers/{people[0]}/decisions"))["data"]) == 1
+
+
+async def test_what_is_wrong_is_told(api: Api, postman: Postman) -> None:
+    wish = {"code": "spring", "name": "Spring", "audience": AUDIENCE, "template_id": str(uuid4()), "sender": SENDER}
+    told = await api.post("/v1/campaigns", wish, expect=problem("invalid-request", 422))
+    assert told["errors"][0]["pointer"] == "/template_id"
+    template_id = await template(api)
+    both = {**wish, "template_id": template_id, "segment_id": str(uuid4())}
+    await api.post("/v1/campaigns", both, expect=problem("invalid-request", 422))
+    crlf = {**wish, "template_id": template_id, "sender": {**SENDER, "name": "Shop\r\nBcc: all@example.com"}}
+    told = await api.post("/v1/campaigns", crlf, expect=problem("invalid-request", 422))
+    assert told["errors"][0]["pointer"] == "/sender/name"
+    made = await campaign(api, template_id)
+    await api.post("/v1/campaigns", {**wish, "template_id": template_id}, expect=problem("campaign-code-taken", 409))
+    await api.post(f"/v1/campaigns/{made}/launch", {}, expect=problem("empty-audience", 422))
+    await readers(api, 1)
+    past = {"launch_at": "2020-01-01T09:00"}
+    await api.post(f"/v1/campaigns/{made}/launch", past, expect=problem("launch-in-the-past", 422))
+    for odd in ("2026-12-01T09:00Z", "tomorrow", "2026-02-30T09:00"):
+        await api.post(f"/v1/campaigns/{made}/launch", {"launch_at": odd}, expect=problem("invalid-request", 422))
+    await api.post(f"/v1/campaigns/{made}/pause", expect=problem("campaign-status-wrong", 409))
+    await api.post(f"/v1/campaigns/{made}/launch", {"launch_at": "2199-12-01T09:00"}, expect=200)
+    await api.patch(f"/v1/campaigns/{made}", {"name": "Late"}, expect=problem("campaign-not-draft", 409))
+    await postman.plan()
+    assert await postman.claim() == []
+    await api.post(f"/v1/campaigns/{made}/stop", expect=200)
+    assert (await api.get(f"/v1/campaigns/{made}"))["status"] == "stopped"
+
+
+async def test_an_explanation_names_every_rule(api: Api) -> None:
+    people = await readers(api, 1, consent=False)
+    made = await campaign(api, await template(api))
+    told = await api.get(f"/v1/campaigns/{made}/explain/{people[0]}")
+    assert {rule["rule"]: rule["passed"] for rule in told["rules"]} == {
+        "not_archived": True, "audience": True, "consent": False, "address": True, "suppression": True
+    }  # fmt: skip
+    assert told["state"] is None
+
+
+async def test_unsubscribing_takes_one_post(api: Api, anonymous: Api, postman: Postman) -> None:
+    people = await readers(api, 2)
+    made = await launched(api)
+    await postman.plan()
+    messages = await postman.claim()
+    link = messages[0]["unsubscribe_url"].removeprefix("http://crm.test")
+    page = await anonymous.client.get(link)
+    assert page.status_code == 200
+    assert '<form method="post">' in page.text
+    customer = messages[0]["customer_id"]
+    assert await postman.begin(messages[1:]) == [messages[1]["id"]], "a GET changes nothing"
+    done = await anonymous.client.post(link, content="List-Unsubscribe=One-Click")
+    assert done.status_code == 200
+    again = await anonymous.client.post(link)
+    assert again.status_code == 200
+    assert await postman.begin(messages[:1]) == []
+    events = await api.get(f"/v1/consents?customer_id={customer}")
+    assert [event["state"] for event in events["data"]].count("withdrawn") == 1
+    for forged in (link[:-1] + ("A" if link[-1] != "A" else "B"), "/p/unsubscribe/x", "/p/unsubscribe/" + "A" * 64):
+        assert (await anonymous.client.post(forged)).status_code == 404
+    assert people
+    assert made
+
+
+async def test_openings_and_clicks_are_touchpoints_once(api: Api, anonymous: Api, postman: Postman) -> None:
+    await readers(api, 1)
+    await launched(api)
+    await postman.plan()
+    [message] = await postman.claim()
+    ready = [{"id": message["id"], "links": [{"number": 4711, "url": "https://shop.example/bikes"}]}]
+    wish = {"lease_id": postman.lease_id, "gateway": "smtp", "can_look_up": False, "messages": ready}
+    await api.put("/v1/messages/hand-over", wish)
+    await postman.report([message["id"]])
+    for _ in range(2):
+        opened = await anonymous.client.get(message["open_url"].removeprefix("http://crm.test"))
+        assert opened.headers["content-type"] == "image/gif"
+        clicked = await anonymous.client.get(message["click_prefix"].removeprefix("http://crm.test") + "4711")
+        assert clicked.headers["location"] == "https://shop.example/bikes"
+    other = await anonymous.client.get(message["click_prefix"].removeprefix("http://crm.test") + "4712")
+    assert other.status_code == 404
+    timeline = await api.get(f"/v1/customers/{message['customer_id']}/timeline")
+    assert sorted(row["kind"] for row in timeline["data"]) == [
+        "consent.granted", "email.clicked", "email.opened", "email.sent"
+    ]  # fmt: skip
