@@ -27,7 +27,9 @@ def upgrade() -> None:
         sa.Column("archived_at", TIME),
         sa.CheckConstraint("channel IN ('email')", name="ck_template_channel"),
     )
-    op.create_index("uq_template_name", "template", ["name"], unique=True)
+    op.create_index(
+        "uq_template_name", "template", ["name"], unique=True, postgresql_where=sa.text("archived_at IS NULL")
+    )
     reference(op, "template")
 
 

@@ -38,12 +38,13 @@ from .jobs.metrics import ENDED, FAILED_ATTEMPTS, HINTS_LOST, job_metrics
 from .offers import decision_routes as decisions
 from .offers import routes as offers
 from .offers.operations import Desk
-from .pages import routes as pages
 from .outreach import campaign_routes as campaigns
 from .outreach import message_routes as messages
 from .outreach import public_routes as public
+from .outreach import template_routes as templates
 from .outreach.links import Signer
 from .outreach.planning import cancelling, planning
+from .pages import routes as pages
 from .privacy import purpose_routes as purposes
 from .privacy import routes as consents
 from .privacy import suppression_routes as suppressions
@@ -77,6 +78,7 @@ ROUTERS = (
     segments.router,
     members.router,
     offers.router,
+    templates.router,
     campaigns.router,
     messages.router,
     messages.worker_router,

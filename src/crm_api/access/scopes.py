@@ -23,6 +23,8 @@ SCOPES: Final[dict[str, str]] = {
     "offers:write": "Make, change and retire offers",
     "decisions:read": "Read decisions",
     "decisions:write": "Have an offer decided for a customer",
+    "templates:read": "Read templates",
+    "templates:write": "Make, change and archive templates",
     "campaigns:read": "Read campaigns, plan and explain them",
     "campaigns:write": "Make, launch, pause and stop campaigns",
     "messages:read": "Read who got which message",

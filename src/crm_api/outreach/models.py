@@ -4,6 +4,7 @@ from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import CheckConstraint, Index, Text
+from sqlalchemy import text as sql
 from sqlalchemy.orm import Mapped, mapped_column
 
 from ..core.db import Base
@@ -15,7 +16,7 @@ class Template(Base):
     __tablename__ = "template"
     __table_args__ = (
         CheckConstraint("channel IN ('email')", name="channel"),
-        Index("uq_template_name", "name", unique=True),
+        Index("uq_template_name", "name", unique=True, postgresql_where=sql("archived_at IS NULL")),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)

@@ -5,6 +5,7 @@ Pure: it imports Liquid and the standard library, so that the API and the worker
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from difflib import get_close_matches
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
@@ -34,6 +35,7 @@ __all__ = [
     "faults",
     "render",
     "rewrite_links",
+    "variables_of",
 ]
 
 SUBJECT_LONGEST: Final = 500
@@ -75,7 +77,16 @@ def check(subject: str, text: str, html: str | None) -> frozenset[str]:
     content = {"subject": subject, "text": text, "html": html}
     for fault in faults(content):
         raise fault
-    return frozenset(name for part, source in _parts(content) for name in _compiled(part, source).variables)
+    return variables_of(content)
+
+
+def variables_of(content: Mapping[str, str | None]) -> frozenset[str]:
+    """Answer the variables that a template uses, of the parts that can be read."""
+    found: set[str] = set()
+    for part, source in _parts(content):
+        with suppress(RenderRefused):
+            found |= _compiled(part, source).variables
+    return frozenset(found)
 
 
 def faults(content: Mapping[str, str | None]) -> list[RenderRefused]:
@@ -152,7 +163,7 @@ class _Compiled(NamedTuple):
     faults: tuple[RenderRefused, ...]
 
 
-@lru_cache(maxsize=96)
+@lru_cache(maxsize=256)
 def _compiled(part: str, source: str) -> _Compiled:
     """Read a part, once. Errors: RenderRefused, when it cannot be read."""
     _scan(part, source)
