@@ -1,12 +1,14 @@
 """Campaigns over HTTP: drafts, the plan, the launch, what is planned, claimed, handed over and reported."""
 
 from collections import Counter
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
 import pytest
 from sqlalchemy import text
 
+from crm_api.core.clock import now
 from crm_api.core.db import Database
 
 from ..calling import Api, problem
@@ -320,6 +322,18 @@ async def test_unsubscribing_takes_one_post(api: Api, anonymous: Api, postman: P
         assert (await anonymous.client.post(forged)).status_code == 404
     assert people
     assert made
+
+
+async def test_who_says_no_means_it_after_a_grant_dated_ahead(api: Api, anonymous: Api, postman: Postman) -> None:
+    [reader] = await readers(api, 1, consent=False)
+    ahead = (now() + timedelta(hours=20)).isoformat()
+    wish = {"customer_id": reader, "channel": "email", "purpose": "marketing", "state": "granted", "source": "form"}
+    await api.post("/v1/consents", {**wish, "occurred_at": ahead}, expect=201)
+    await launched(api)
+    await postman.plan()
+    [message] = await postman.claim()
+    await anonymous.client.post(message["unsubscribe_url"].removeprefix("http://crm.test"))
+    assert await postman.begin([message]) == []
 
 
 async def test_openings_and_clicks_are_touchpoints_once(api: Api, anonymous: Api, postman: Postman) -> None:
