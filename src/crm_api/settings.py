@@ -3,11 +3,14 @@
 import os
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import AfterValidator, Field, PostgresDsn, RedisDsn, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+LONGEST_TOKEN_SECONDS: Final = 3600
+"""No access token lives longer, whatever a deployment sets; for so long a retired signing key is still needed."""
 
 
 class SettingsWrong(SystemExit):
@@ -54,7 +57,7 @@ class Settings(BaseSettings):
     cors_origins: Annotated[
         tuple[str, ...], NoDecode, Field(description="Origins allowed to call from a browser, separated by commas")
     ] = ()
-    token_seconds: Annotated[int, Field(ge=60, le=3600)] = 600
+    token_seconds: Annotated[int, Field(ge=60, le=LONGEST_TOKEN_SECONDS)] = 600
     read_rate: Annotated[int, Field(ge=1, description="Requests a minute a client may read, per API process")] = 60_000
     write_rate: Annotated[int, Field(ge=1, description="Requests a minute a client may write, per API process")] = (
         30_000

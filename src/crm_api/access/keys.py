@@ -1,8 +1,9 @@
 """Signing keys: made here, encrypted at rest, published as a JWKS (RFC 7517), used for access tokens (RFC 9068)."""
 
 import hashlib
-from base64 import urlsafe_b64encode
-from datetime import datetime
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
@@ -10,16 +11,18 @@ from cryptography.fernet import Fernet, InvalidToken
 from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, KeySet
-from sqlalchemy import func, select
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import delete, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ..core.clock import now
-from ..settings import SettingsWrong
+from ..core.trail import record
+from ..settings import LONGEST_TOKEN_SECONDS, SettingsWrong
 from .models import SigningKey
 
 ALGORITHM = "ES256"
-_FIRST_KEY = 0x43524D4B  # advisory lock: two processes that start at once make one key
+_KEYS = 0x43524D4B  # advisory lock: two processes that start at once make one key, and rotations follow one another
+KEPT = timedelta(seconds=LONGEST_TOKEN_SECONDS) + timedelta(minutes=10)
+"""For so long a retired key still verifies: while the last tokens it signed live, and clocks differ a little."""
 
 
 def _cipher(secret: str) -> Fernet:
@@ -28,9 +31,37 @@ def _cipher(secret: str) -> Fernet:
 
 async def make_first_key(session: AsyncSession, secret: str) -> None:
     """Make a signing key unless one is in use."""
-    await session.execute(select(func.pg_advisory_xact_lock(_FIRST_KEY)))
-    if await session.scalar(select(SigningKey.kid).where(SigningKey.retired_at.is_(None)).limit(1)):
-        return
+    await session.execute(select(func.pg_advisory_xact_lock(_KEYS)))
+    if not await session.scalar(select(SigningKey.kid).where(SigningKey.retired_at.is_(None)).limit(1)):
+        await _make_key(session, secret)
+
+
+async def rotate(session: AsyncSession, secret: str, *, at_once: bool = False) -> str:
+    """Let a new key sign from now on; answers its name. The one before verifies as long as its tokens live, or, when it
+    leaked, not even now: `at_once`.
+    """
+    await session.execute(select(func.pg_advisory_xact_lock(_KEYS)))
+    if at_once:
+        await session.execute(delete(SigningKey))
+    else:
+        await session.execute(update(SigningKey).where(SigningKey.retired_at.is_(None)).values(retired_at=now()))
+        await drop_served(session)
+    kid = await _make_key(session, secret)
+    record(session, "operator", "key.rotated", ("signing_key", kid), changes={"at_once": at_once})
+    return kid
+
+
+async def drop_served(session: AsyncSession) -> None:
+    """Drop the keys whose last token has expired."""
+    await session.execute(delete(SigningKey).where(SigningKey.retired_at < now() - KEPT))
+
+
+async def list_keys(session: AsyncSession) -> Sequence[SigningKey]:
+    """Answer all keys, the newest first."""
+    return (await session.scalars(select(SigningKey).order_by(SigningKey.created_at.desc()))).all()
+
+
+async def _make_key(session: AsyncSession, secret: str) -> str:
     key = ECKey.generate_key("P-256", {"use": "sig", "alg": ALGORITHM})
     row = insert(SigningKey).values(
         kid=key.thumbprint(),
@@ -39,7 +70,8 @@ async def make_first_key(session: AsyncSession, secret: str) -> None:
         created_at=now(),
         retired_at=None,
     )
-    await session.execute(row.on_conflict_do_nothing())
+    await session.execute(row)
+    return key.thumbprint()
 
 
 def can_read(secret: str, encrypted: bytes) -> bool:
@@ -56,6 +88,7 @@ class KeyRing:
     def __init__(self, signing: tuple[str, ECKey], public: dict[str, ECKey]) -> None:
         self._kid, self._signing = signing
         self._public = public
+        self.kids = frozenset(public)
 
     @property
     def jwks(self) -> dict[str, Any]:
@@ -77,7 +110,8 @@ class KeyRing:
 
 async def load_ring(session: AsyncSession, secret: str) -> KeyRing:
     """Read the keys. Errors: SettingsWrong when CRM_SECRET_KEY is not the one they were encrypted with."""
-    rows = (await session.scalars(select(SigningKey).order_by(SigningKey.created_at.desc()))).all()
+    good = or_(SigningKey.retired_at.is_(None), SigningKey.retired_at >= now() - KEPT)
+    rows = (await session.scalars(select(SigningKey).where(good).order_by(SigningKey.created_at.desc()))).all()
     newest = next((row for row in rows if row.retired_at is None), None)
     if newest is None:
         raise SettingsWrong("The database has no signing key: run `crm migrate`, which makes one")
@@ -98,3 +132,13 @@ def _public(row: SigningKey) -> ECKey:
 def epoch(at: datetime) -> int:
     """Seconds since 1970, as JWT writes times."""
     return int(at.timestamp())
+
+
+def kid_of(token: str) -> str | None:
+    """Answer the name of the key that a token says it was signed with; nothing is verified."""
+    try:
+        head = orjson.loads(urlsafe_b64decode(token.partition(".")[0] + "=="))
+        kid = head["kid"]
+    except (ValueError, KeyError, TypeError):
+        return None
+    return kid if isinstance(kid, str) else None

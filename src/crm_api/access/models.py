@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import ARRAY, Text
+from sqlalchemy import ARRAY, CheckConstraint, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from ..core.db import Base
@@ -12,6 +12,9 @@ class Client(Base):
     """An OAuth client: a partner system, a frontend's server, a worker."""
 
     __tablename__ = "client"
+    __table_args__ = (
+        CheckConstraint("(former_secret_hash IS NULL) = (former_secret_until IS NULL)", name="former_secret"),
+    )
 
     client_id: Mapped[str] = mapped_column(primary_key=True)
     name: Mapped[str]
@@ -19,6 +22,9 @@ class Client(Base):
     scopes: Mapped[list[str]] = mapped_column(ARRAY(Text))
     created_at: Mapped[datetime]
     revoked_at: Mapped[datetime | None]
+    former_secret_hash: Mapped[str | None]
+    """Of the secret before the last rotation, which is good until then."""
+    former_secret_until: Mapped[datetime | None]
 
 
 class SigningKey(Base):

@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
 
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
@@ -12,9 +13,9 @@ from ..core.trail import record
 from ..settings import Settings
 from . import keys
 from .models import Client
-from .problems import ClientIdTaken, UnknownScope
+from .problems import ClientIdTaken, ClientNotFound, ClientRevoked, UnknownScope
 from .scopes import SCOPES
-from .tokens import hasher
+from .tokens import fitting_secret, good_secrets, hasher
 
 
 async def register_client(
@@ -27,7 +28,7 @@ async def register_client(
     if unknown := [scope for scope in wanted if scope not in SCOPES]:
         raise UnknownScope(f"{', '.join(unknown)}; known are {', '.join(SCOPES)}")
     client_id = client_id or f"client_{secrets.token_hex(8)}"
-    secret = secret or f"crm_{secrets.token_urlsafe(32)}"
+    secret = secret or _new_secret()
     row = insert(Client).values(
         client_id=client_id,
         name=name,
@@ -47,15 +48,54 @@ async def list_clients(session: AsyncSession) -> Sequence[Client]:
     return (await session.scalars(select(Client).order_by(Client.created_at, Client.client_id))).all()
 
 
+async def rotate_client(session: AsyncSession, client_id: str, grace: timedelta) -> tuple[str, datetime]:
+    """Give a client a new secret; answers it, and until when the one before is good. Of two rotations within the grace
+    the second ends the first secret. Errors: ClientNotFound, ClientRevoked.
+    """
+    client = await _locked(session, client_id)
+    if client.revoked_at is not None:
+        raise ClientRevoked(f"{client_id} was revoked at {client.revoked_at:%Y-%m-%d %H:%M} UTC")
+    secret, until = _new_secret(), now() + grace
+    client.former_secret_hash, client.former_secret_until = (client.secret_hash, until) if grace else (None, None)
+    client.secret_hash = hasher.hash(secret)
+    record(session, "operator", "client.rotated", ("client", client_id), changes={"former_until": until.isoformat()})
+    return secret, until
+
+
+async def revoke_client(session: AsyncSession, client_id: str) -> datetime:
+    """Shut a client out for good; its tokens end within half a minute. Answers since when. Errors: ClientNotFound."""
+    client = await _locked(session, client_id)
+    if client.revoked_at is None:
+        client.revoked_at = now()
+        client.former_secret_hash = client.former_secret_until = None
+        record(session, "operator", "client.revoked", ("client", client_id))
+    return client.revoked_at
+
+
+async def _locked(session: AsyncSession, client_id: str) -> Client:
+    client = await session.get(Client, client_id, with_for_update=True)
+    if client is None:
+        raise ClientNotFound(f"No client {client_id}")
+    return client
+
+
+def _new_secret() -> str:
+    return f"crm_{secrets.token_urlsafe(32)}"
+
+
 async def prepare_ground(session: AsyncSession, settings: Settings) -> None:
-    """Make what a fresh database needs before it can issue tokens: a signing key."""
+    """Make what a fresh database needs before it can issue tokens, a signing key, and drop keys that have served."""
     if settings.secret_key is None:
         raise ValueError("CRM_SECRET_KEY is missing")
     await keys.make_first_key(session, settings.secret_key.get_secret_value())
+    await keys.drop_served(session)
 
 
 async def keep_worker_client(session: AsyncSession, settings: Settings, scopes: Iterable[str]) -> None:
-    """Register the worker's client, or bring its secret and scopes up to what the settings say."""
+    """Register the worker's client, or bring its secret and scopes up to what the settings say.
+
+    The secret before a rotation is left alone as long as it is good: the settings are brought up next.
+    """
     if settings.worker_client_secret is None:
         raise ValueError("CRM_WORKER_CLIENT_SECRET is missing")
     secret = settings.worker_client_secret.get_secret_value()
@@ -64,5 +104,5 @@ async def keep_worker_client(session: AsyncSession, settings: Settings, scopes: 
         await register_client(session, "Worker", scopes, client_id=settings.worker_client_id, secret=secret)
         return
     client.scopes = sorted(set(scopes))
-    if not hasher.verify(secret, client.secret_hash):
+    if fitting_secret(secret, good_secrets(client)) is None:
         client.secret_hash = hasher.hash(secret)

@@ -15,13 +15,14 @@ from ..core.db import Database, Session, let_stand_alone
 from ..core.idempotency import IdempotencyKey, claim
 from ..core.problems import InsufficientScope, Unauthenticated
 from ..settings import Settings
-from .keys import KeyRing, load_ring
+from .keys import KeyRing, kid_of
+from .living_keys import LivingKeys
 from .models import Client
 from .scopes import SCOPES
 
 AUDIENCE: Final = "crm-api"
 _CHALLENGE: Final = 'Bearer realm="crm-api", resource_metadata="/.well-known/oauth-protected-resource"'
-_TRUSTED_SECONDS: Final = 30
+TRUSTED_SECONDS: Final = 30.0
 _MOST_TOKENS: Final = 10_000
 
 
@@ -37,38 +38,43 @@ class Principal:
 class Verifier:
     """Verifies access tokens; a verified one is trusted for half a minute, so a revocation is felt within that time."""
 
-    def __init__(self, database: Database, settings: Settings) -> None:
-        self._database, self._settings = database, settings
+    def __init__(self, database: Database, settings: Settings, *, trusted_seconds: float = TRUSTED_SECONDS) -> None:
+        self._database, self._settings, self._trusted_seconds = database, settings, trusted_seconds
+        self._keys = LivingKeys(database, settings)
         self._ring: KeyRing | None = None
-        self._ring_loaded = 0.0
         self._trusted: OrderedDict[bytes, tuple[Principal, float]] = OrderedDict()
 
     async def ring(self) -> KeyRing:
         """Answer the signing keys, read again every half minute, so that a rotation reaches every process."""
-        if self._ring is None or time.monotonic() - self._ring_loaded > _TRUSTED_SECONDS:
-            assert self._settings.secret_key is not None  # noqa: S101  # create_app refuses to start without it
-            async with self._database.session() as session:
-                self._ring = await load_ring(session, self._settings.secret_key.get_secret_value())
-            self._ring_loaded = time.monotonic()
-        return self._ring
+        ring = await self._keys.read_since(time.monotonic() - self._trusted_seconds)
+        if ring is not self._ring:
+            if self._ring is not None and self._ring.kids - ring.kids:
+                self._trusted.clear()  # a key was dropped, perhaps because it leaked
+            self._ring = ring
+        return ring
 
     async def verify(self, token: str) -> Principal:
         """Say who holds a token. Errors: Unauthenticated, with the reason."""
+        ring = await self.ring()
         digest = hashlib.sha256(token.encode()).digest()
         known = self._trusted.get(digest)
         if known is not None and known[1] > time.monotonic():
             principal = known[0]
         else:
-            principal = await self._verify(token)
-            self._trusted[digest] = (principal, time.monotonic() + _TRUSTED_SECONDS)
+            principal = await self._verify(token, ring)
+            if ring is self._ring:  # else its key may have been dropped meanwhile
+                self._trusted[digest] = (principal, time.monotonic() + self._trusted_seconds)
             if len(self._trusted) > _MOST_TOKENS:
                 self._trusted.popitem(last=False)
         if principal.expires_at <= time.time():
             raise _refusal("the token has expired; get a new one from /oauth/token")
         return principal
 
-    async def _verify(self, token: str) -> Principal:
-        claims = (await self.ring()).read(token)
+    async def _verify(self, token: str, ring: KeyRing) -> Principal:
+        kid = kid_of(token)
+        if kid is not None and kid not in ring.kids:
+            ring = await self._keys.read_since(time.monotonic())  # another process may have begun to sign with it
+        claims = ring.read(token)
         if claims is None:
             raise _refusal("the token was not signed by this service")
         if claims.get("iss") != self._settings.issuer or claims.get("aud") != AUDIENCE:

@@ -1,9 +1,11 @@
 """The authorization server: Authlib's, run unmodified for the client-credentials grant (RFC 6749, section 4.4)."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 from uuid import uuid4
 
+import structlog
 from authlib.oauth2.rfc6749 import AuthorizationServer, ClientCredentialsGrant, ClientMixin, OAuth2Request
 from authlib.oauth2.rfc6749.errors import InvalidScopeError
 from authlib.oauth2.rfc6749.requests import BasicOAuth2Payload
@@ -21,6 +23,8 @@ from .principal import AUDIENCE
 hasher = PasswordHash((Argon2Hasher(time_cost=2, memory_cost=19_456, parallelism=1),))
 """OWASP's figures; secrets are 256 random bits, so that guessing is hopeless already."""
 _NOBODY = hasher.hash("nobody")
+_MOST_SECRETS = 2
+log = structlog.get_logger()
 
 
 class _KnownClient(ClientMixin):  # type: ignore[misc]  # Authlib is untyped
@@ -128,11 +132,33 @@ def client_id_of(form: dict[str, str], headers: Headers) -> tuple[str | None, st
 async def token_answer(
     form: dict[str, str], headers: Headers, client: Client | None, settings: Settings, ring: KeyRing
 ) -> TokenAnswer:
-    """Answer a token request: status, body, headers. Whoever is unknown costs as much time as whoever is known."""
+    """Answer a token request: status, body, headers."""
     _, secret = client_id_of(form, headers)
-    stored = client.secret_hash if client is not None and client.revoked_at is None else _NOBODY
-    proved = await asyncio.to_thread(hasher.verify, secret or "", stored) and stored is not _NOBODY
-    known = _KnownClient(client, proved=proved) if client is not None else None
+    fitting = await asyncio.to_thread(fitting_secret, secret or "", good_secrets(client))
+    known = None
+    if client is not None:
+        known = _KnownClient(client, proved=fitting is not None)
+        if fitting is not None and fitting != client.secret_hash:
+            log.warning("former_secret_used", client=client.client_id, until=client.former_secret_until)
     server = _Server(known, settings, ring)
     answer: TokenAnswer = server.create_token_response(_Request(form, headers))
     return answer
+
+
+def good_secrets(client: Client | None) -> list[str]:
+    """Answer the hashes of the secrets a client may prove itself with: the present one first."""
+    if client is None or client.revoked_at is not None:
+        return []
+    if client.former_secret_hash is None or client.former_secret_until is None or client.former_secret_until <= now():
+        return [client.secret_hash]
+    return [client.secret_hash, client.former_secret_hash]
+
+
+def fitting_secret(secret: str, good: Sequence[str]) -> str | None:
+    """Find the hash that a secret fits. Whoever is refused waits equally long, known or not, rotating or not."""
+    for stored in good:
+        if hasher.verify(secret, stored):
+            return stored
+    for _ in range(_MOST_SECRETS - len(good)):
+        hasher.verify(secret, _NOBODY)
+    return None

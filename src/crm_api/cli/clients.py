@@ -11,11 +11,13 @@ from ..access import SCOPES
 from ..access.models import Client
 from ..access.operations import list_clients, register_client
 from ..client.problems import problem_of
+from ..core.clock import now
 from ..core.db import Database
 from ..settings import Settings, read_settings
 from .home import Home, KeptClient, operator_settings, program
 from .output import CommandFailed, Format, Output, OutputOption
 from .reporting import reported
+from .rotating import revoke, rotate
 
 client = typer.Typer(no_args_is_help=True, help="OAuth clients: who may call, and what they may do.")
 # What only a worker does is not part of `all`.
@@ -57,11 +59,12 @@ def list_all(output: OutputOption = Format.text) -> None:
     """List the clients, the oldest first."""
     with operator_settings() as settings:
         found = asyncio.run(_listed(settings))
-    lines = [
-        f"{row.client_id}  {row.name}{' (revoked)' if row.revoked_at else ''}\n    {' '.join(row.scopes)}"
-        for row in found
-    ]
+    lines = [f"{row.client_id}  {row.name}{_state(row)}\n    {' '.join(row.scopes)}" for row in found]
     Output(output).result([_facts(row) for row in found], "\n".join(lines) or "There is no client yet.")
+
+
+client.command("rotate")(rotate)
+client.command("revoke")(revoke)
 
 
 @reported
@@ -123,7 +126,16 @@ def _facts(row: Client) -> dict[str, object]:
         "scopes": row.scopes,
         "created_at": row.created_at.isoformat(),
         "revoked_at": row.revoked_at.isoformat() if row.revoked_at else None,
+        "former_secret_until": row.former_secret_until.isoformat() if row.former_secret_until else None,
     }
+
+
+def _state(row: Client) -> str:
+    if row.revoked_at:
+        return f" (revoked {row.revoked_at:%Y-%m-%d %H:%M} UTC)"
+    if row.former_secret_until and row.former_secret_until > now():
+        return f" (its old secret is good until {row.former_secret_until:%Y-%m-%d %H:%M} UTC)"
+    return ""
 
 
 def _only_one(home: Home) -> str:

@@ -13,7 +13,9 @@ COMMANDS = {
     "migrate": "database:migrate",
     "client": "clients:client",
     "token": "clients:token",
+    "keys": "keys:keys",
     "load": "load:load_app",
+    "outbox": "outbox:outbox",
     "doctor": "doctor:doctor",
     "openapi": "documents:openapi",
 }

@@ -20,7 +20,7 @@ async def check_signing_keys(patient: Patient) -> list[Finding]:
         cause, cure = "The database was migrated, but not prepared.", f"{program()} migrate"
         return [Finding("signing keys", "wrong", looked_at, "there is no signing key", cause, cure)]
     restore = "Restore the secret key that was used before"
-    otherwise = f"If it is lost: {program()} keys rotate, with the new one set, and restart the API."
+    otherwise = f"If it is lost: set a new one, {program()} keys rotate --secret-lost, and start the API again."
     if patient.secret is None:
         cause = f"CRM_SECRET_KEY is not given, and {patient.home.folder / 'secret.key'} is not there."
         return [Finding("signing keys", "wrong", looked_at, "no secret key", cause, f"{restore}. {otherwise}")]
@@ -52,11 +52,16 @@ async def check_worker(patient: Patient) -> list[Finding]:
     return [Finding("worker", "wrong", looked_at, f"no worker asked for work {silent}", cause, cure)]
 
 
+_CLIENT: Final = """
+SELECT scopes, revoked_at, CASE WHEN former_secret_until > $2 THEN ARRAY[secret_hash, former_secret_hash]
+    ELSE ARRAY[secret_hash] END AS hashes
+FROM client WHERE client_id = $1
+"""
+
+
 async def _why_no_worker(patient: Patient) -> tuple[str, str]:
     settings = patient.settings
-    client = await patient.database.fetchrow(
-        "SELECT secret_hash, scopes, revoked_at FROM client WHERE client_id = $1", settings.worker_client_id
-    )
+    client = await patient.database.fetchrow(_CLIENT, settings.worker_client_id, now())
     name = f"The worker's client {settings.worker_client_id!r}"
     if client is None:
         return f"{name} is not registered.", f"{program()} migrate"
@@ -64,20 +69,21 @@ async def _why_no_worker(patient: Patient) -> tuple[str, str]:
         return f"{name} was revoked.", "Set another CRM_WORKER_CLIENT_ID, `crm migrate`, and start the workers again."
     if "jobs:work" not in client["scopes"]:
         return f"{name} was not granted jobs:work.", f"{program()} migrate"
-    if not _fits(patient, client["secret_hash"]):
+    if not _fits(patient, client["hashes"]):
         return f"{name} has another secret than the settings say.", f"{program()} migrate, and start the workers again."
     cause = "No worker runs, or it cannot reach the API."
     return cause, f"Start one: {program()} up, or python -m workers.main. Its log is {patient.home.log('worker')}."
 
 
-def _fits(patient: Patient, stored: str) -> bool:
-    """Say whether the secret that is known here is the one that was stored; yes, when none is known here."""
+def _fits(patient: Patient, stored: list[str]) -> bool:
+    """Say whether the secret that is known here is one of those that were stored; yes, when none is known here."""
     from ...access.tokens import hasher
 
     given, kept = patient.settings.worker_client_secret, patient.home.folder / "worker.secret"
-    if given is not None:
-        return hasher.verify(given.get_secret_value(), stored)
-    return not kept.exists() or hasher.verify(kept.read_text().strip(), stored)
+    if given is None and not kept.exists():
+        return True
+    secret = kept.read_text().strip() if given is None else given.get_secret_value()
+    return any(hasher.verify(secret, each) for each in stored)
 
 
 _JOBS: Final = """
