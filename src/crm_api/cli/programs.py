@@ -13,7 +13,7 @@ from ..settings import Settings
 _PATIENCE_SECONDS = 15
 # The worker is a client of the API: it gets no way into the database and no key.
 _NOT_FOR_WORKERS = ("CRM_DATABASE_URL", "CRM_SECRET_KEY")
-_NOT_FOR_API = ("CRM_WORKER_CLIENT_SECRET",)
+_NOT_FOR_API = ("CRM_WORKER_CLIENT_SECRET", "CRM_SMTP_URL")
 
 
 class Program:
