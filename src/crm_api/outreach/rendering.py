@@ -21,9 +21,10 @@ from liquid.expression import Expression
 from liquid.output import LimitedStringIO
 from liquid.static_analysis import Variable
 
+from .bounds import HTML_LONGEST, SUBJECT_LONGEST, TEXT_LONGEST, Code, Limits, RenderRefused
 from .filters import FILTERS, is_date_format
 from .markup import misplaced, rewrite_links
-from .sandbox import Code, Context, Limits, RenderRefused, line_of
+from .sandbox import Context, line_of
 from .tags import Sandbox
 
 __all__ = [
@@ -38,10 +39,6 @@ __all__ = [
     "variables_of",
 ]
 
-SUBJECT_LONGEST: Final = 500
-TEXT_LONGEST: Final = 100_000
-HTML_LONGEST: Final = 200_000
-"""Characters of what is saved. Mailboxes cut messages off at about 100 KB."""
 _LONGEST: Final = {"subject": SUBJECT_LONGEST, "text": TEXT_LONGEST, "html": HTML_LONGEST}
 _MARKUPS_MOST: Final = 1_000
 _MARKUP_LONGEST: Final = 1_000

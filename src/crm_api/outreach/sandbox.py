@@ -6,52 +6,21 @@ value is escaped when it is written into HTML, whatever it went through before; 
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import partial
 from io import StringIO
 from time import thread_time
-from typing import Any, Final, Literal, TextIO
+from typing import Any, Final, TextIO
 
 from liquid import BoundTemplate, Markup, RenderContext, Token, escape
 from liquid.output import LimitedStringIO
 from liquid.undefined import UNDEFINED, Undefined
 
+from .bounds import Limits, RenderRefused
 from .filters import FILTERS, Filter, Oversized, Unfit, text_of
 
-Code = Literal["variable-missing", "template-too-slow", "output-too-long", "template-invalid", "header-injection"]
 ROOTS: Final = frozenset({"customer", "offer", "campaign", "sender", "unsubscribe_url"})
 """Names of what a template is given; it cannot give them another meaning."""
 _SPENDINGS_BETWEEN_LOOKS: Final = 64
-
-
-class RenderRefused(Exception):
-    """Why a template was not accepted, or nothing was rendered. Holds names and places, never a value."""
-
-    def __init__(self, code: Code, detail: str, *, part: str | None = None, line: int | None = None) -> None:
-        super().__init__(detail)
-        self.code: Code = code
-        self.detail, self.part, self.line = detail, part, line
-
-    def __str__(self) -> str:
-        place = [self.part or "", f"line {self.line}" if self.line else ""]
-        return ": ".join(filter(None, (", ".join(filter(None, place)), self.detail)))
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What rendering one message may cost."""
-
-    subject_characters: int = 500
-    output_bytes: int = 500_000
-    """Of the text, and of the HTML."""
-    iterations: int = 1_000
-    """Of all loops of a part together."""
-    steps: int = 100_000
-    """Variables read, filters run, tags passed inside of loops; a thousand characters are a step."""
-    held_characters: int = 1_000_000
-    """In what a part assigned and captured."""
-    seconds: float = 1.0
-    """Of the processor's time, for a part: a machine that is busy with something else refuses nothing."""
 
 
 def line_of(token: Token | None) -> int | None:

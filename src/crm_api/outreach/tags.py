@@ -23,7 +23,8 @@ from liquid.exceptions import BreakLoop, ContinueLoop, LiquidSyntaxError
 from liquid.expression import Expression
 from liquid.stream import TokenStream
 
-from .sandbox import ROOTS, Context, Missing, RenderRefused, line_of
+from .bounds import RenderRefused
+from .sandbox import ROOTS, Context, Missing, line_of
 
 
 class _Output(Output):

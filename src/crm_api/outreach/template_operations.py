@@ -17,7 +17,7 @@ from ..core.etags import check_version
 from ..core.ids import new_id
 from ..core.problems import finding
 from ..core.trail import emit, record, savepoint
-from . import rendering
+from .bounds import RenderRefused
 from .models import Template
 from .problems import InvalidTemplate, TemplateArchived, TemplateInUse, TemplateNameTaken, TemplateNotFound
 from .template_queries import users, written_template
@@ -84,9 +84,15 @@ async def archive(session: AsyncSession, who: Principal, template_id: UUID, if_m
     _tell(session, who, template, "archived")
 
 
+def _faults(words: Mapping[str, str | None]) -> list[RenderRefused]:
+    from . import rendering  # here, since a process that serves saves templates rarely
+
+    return rendering.faults(words)
+
+
 async def approve(words: Mapping[str, str | None]) -> None:
     """Let a template through that can be read, and names only what there is. Errors: InvalidTemplate."""
-    faults = await asyncio.to_thread(rendering.faults, words)
+    faults = await asyncio.to_thread(_faults, words)
     if not faults:
         return
     errors = [

@@ -12,7 +12,7 @@ from ..core.problems import InsufficientScope, InvalidRequest, finding
 from ..core.read import Reader
 from ..offers.queries import ONE_OFFER
 from ..settings import Settings
-from .rendering import Limits, RenderRefused, render
+from .bounds import Limits, RenderRefused
 from .template_queries import PERSONS
 from .template_schemas import PreviewWish
 
@@ -68,6 +68,8 @@ async def _customers(reader: Reader, ids: Sequence[UUID]) -> list[tuple[str, dic
 
 def _shown(words: Mapping[str, str | None], variables: Sequence[tuple[str, Mapping[str, Any]]]) -> list[dict[str, Any]]:
     """Render for one after the other; what is too slow for one is not tried for the rest."""
+    from .rendering import render  # here, since a process that serves renders rarely
+
     shown: list[dict[str, Any]] = []
     too_slow: dict[str, Any] | None = None
     for customer_id, each in variables:

@@ -11,7 +11,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from ..core.read import Prepared
 from ..customers.models import Customer
-from . import rendering
 from .campaign_models import Campaign
 from .models import Template
 
@@ -47,6 +46,8 @@ async def documents(rows: Iterable[Any]) -> list[dict[str, Any]]:
 
 
 def _document(row: Any) -> dict[str, Any]:
+    from . import rendering  # here, since a process that serves shows templates rarely
+
     found = dict(row)
     told = {name: found.pop(name) for name in ("version", "created_at", "updated_at", "archived_at")}
     return {**found, "variables": sorted(rendering.variables_of(found)), **told}

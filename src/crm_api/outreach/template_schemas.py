@@ -7,7 +7,7 @@ from pydantic import MISSING, ConfigDict, Field, StringConstraints
 
 from ..core.schemas import Input, Instant, ListParams, NextCursor, Output, Version
 from ..customers.schemas import Line
-from .rendering import HTML_LONGEST, SUBJECT_LONGEST, TEXT_LONGEST, Code
+from .bounds import HTML_LONGEST, SUBJECT_LONGEST, TEXT_LONGEST, Code
 
 MOST_PREVIEWED = 20
 
