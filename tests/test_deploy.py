@@ -5,6 +5,8 @@ import importlib.util
 from pathlib import Path
 
 from crm_api.settings import Settings
+from workers.gateways import open_gateway
+from workers.settings import WorkerSettings
 
 FOLDER = Path(__file__).parents[1] / "deploy" / "systemd"
 
@@ -15,8 +17,9 @@ def test_the_example_sets_only_what_there_is() -> None:
     ]
     pairs = (line.removeprefix("CRM_").split("=", 1) for line in lines)
     given = {name.lower(): value for name, value in pairs}
-    assert set(given) <= set(Settings.model_fields)
+    assert set(given) <= {*Settings.model_fields, *WorkerSettings.model_fields}
     Settings(**given)  # type: ignore[arg-type]
+    assert open_gateway(WorkerSettings(**given)).name == "smtp"  # type: ignore[arg-type]
 
 
 def test_the_units_start_modules_that_exist() -> None:
@@ -33,4 +36,5 @@ def test_the_units_start_modules_that_exist() -> None:
 
 def test_every_setting_is_documented() -> None:
     page = (FOLDER.parents[1] / "docs" / "operations.md").read_text()
-    assert [name for name in Settings.model_fields if f"`CRM_{name.upper()}`" not in page] == []
+    names = (*Settings.model_fields, *WorkerSettings.model_fields)
+    assert [name for name in names if f"`CRM_{name.upper()}`" not in page] == []
