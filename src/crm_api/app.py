@@ -43,6 +43,7 @@ from .outreach import message_routes as messages
 from .outreach import public_routes as public
 from .outreach import template_routes as templates
 from .outreach.links import Signer
+from .outreach.metrics import MESSAGE_METRICS, REPORTED
 from .outreach.planning import cancelling, planning
 from .pages import routes as pages
 from .privacy import purpose_routes as purposes
@@ -88,8 +89,8 @@ ROUTERS = (
     pages.router,
 )
 JOB_KINDS: tuple[JobKind, ...] = (*ANALYTICS_KINDS,)
-COUNTERS: tuple[Counter, ...] = (ENDED, FAILED_ATTEMPTS)
-READINGS: tuple[Reading, ...] = (OUTBOX_METRICS, DAILY_FACTS_METRICS)
+COUNTERS: tuple[Counter, ...] = (ENDED, FAILED_ATTEMPTS, REPORTED)
+READINGS: tuple[Reading, ...] = (OUTBOX_METRICS, DAILY_FACTS_METRICS, MESSAGE_METRICS)
 DESCRIPTION = """Customers, touchpoints, offers and segments as typed JSON over PostgreSQL.
 
 Get a token from `POST /oauth/token` (button *Authorize*), then call. Every error is an RFC 9457 problem whose `type` is

@@ -10,12 +10,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from ..core.clock import now
 from ..core.db import driver
+from ..core.metrics import count
 from ..core.trail import emit
 from ..privacy.operations import suppress
 from ..touchpoints.operations import append_touchpoints
 from ..touchpoints.schemas import TouchpointCreate
 from .message_ending import Ended, end
 from .message_schemas import HandOverWish, Report, ReportWish
+from .metrics import REPORTED
 
 SOURCE: Final = "messages"
 """The source of the touchpoints that messages leave."""
@@ -86,6 +88,7 @@ async def report(session: AsyncSession, wish: ReportWish, by: str) -> dict[str, 
     bounced: list[str] = []
     for row in held:
         this = told[row["message_id"]]
+        count(session, REPORTED, this.result)
         ended = _ending(this, row, wish.gateway)
         if ended is None:
             pause = timedelta(0) if this.result == "not_taken" else pause_after(row["attempt"])
