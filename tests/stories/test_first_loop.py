@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from crm_api.cli.campaign import play
 from crm_api.cli.completejourney import DataMissing, folder
 from crm_api.cli.load import load_year
 from crm_api.cli.output import Format, Output
@@ -59,6 +60,7 @@ async def test_from_baskets_to_a_decided_offer(tmp_path: Path, year: Path) -> No
     async with Service(tmp_path) as service, service.caller() as api:
         await load_and_load_again(service)
         await score(api)
+        await send_to_high_spenders(service)
         await segment_and_decide(api)
 
 
@@ -80,6 +82,17 @@ async def score(api: Api) -> None:
     for name, counts in PUBLISHED_SCORES.items():
         found = [await counted(api, {"field": f"rfm.{name}", "eq": value}) for value in range(1, 6)]
         assert found == counts, name
+
+
+async def send_to_high_spenders(service: Service) -> None:
+    """The demo's campaign lands in the outbox, once to each of the 494 who agreed; saying it again sends nothing."""
+    async with service.client() as client:
+        for _ in range(2):
+            counts = await play(client, Output(Format.json))
+            assert counts["planned"] == 494 == counts["sent"] + counts["skipped"]
+            assert counts["reasons"] == {"no_consent": counts["skipped"]}
+            assert 30 < counts["skipped"] < 70
+            assert len(list((service.folder / "outbox").glob("*.eml"))) == counts["sent"]
 
 
 async def segment_and_decide(api: Api) -> None:

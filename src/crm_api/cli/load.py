@@ -15,6 +15,7 @@ from rich.table import Table
 from ..client import ApiClient, ApiProblem
 from ..settings import read_settings
 from . import completejourney
+from .campaign import send_campaign
 from .completejourney import CouponOffer, DataMissing, Feed
 from .home import Home, program
 from .output import CommandFailed, Format, Output, OutputOption
@@ -52,6 +53,9 @@ class Report:
 @load_app.callback()
 def load() -> None:
     """Load data through the API."""
+
+
+load_app.command("campaign")(send_campaign)
 
 
 @load_app.command("completejourney")

@@ -162,6 +162,7 @@ def _load_demo(settings: Settings, out: Output, follow: Callable[[subprocess.Pop
     for words in (
         ["client", "create", _DEMO_CLIENT, "--scope", "all", "--save"],
         ["load", "completejourney", "--client", _DEMO_CLIENT],
+        ["load", "campaign", "--client", _DEMO_CLIENT],
     ):
         if follow(programs.command(settings, *words, "--output", out.form)):
             out.event("demo_failed", "The data was not loaded completely; `make demo` goes on where it ended.")
