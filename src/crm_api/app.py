@@ -20,6 +20,7 @@ from .core.db import Database
 from .core.edge import Edge
 from .core.failures import install_handlers
 from .core.limits import REFUSALS, RateLimit
+from .core.memory import give_back_large_blocks
 from .core.metrics import Counter, Metrics, Reading
 from .core.openapi import install_document
 from .core.outbox_metrics import OUTBOX_METRICS
@@ -169,6 +170,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 def create_app_from_environment() -> FastAPI:
     """Make the service from `CRM_*` variables, for the server's command line."""
+    give_back_large_blocks()
     settings = read_settings()
     configure_logs(settings.log_format, settings.log_level)
     app = create_app(settings)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from uuid import uuid4
 
@@ -24,6 +25,8 @@ hasher = PasswordHash((Argon2Hasher(time_cost=2, memory_cost=19_456, parallelism
 """OWASP's figures; secrets are 256 random bits, so that guessing is hopeless already."""
 _NOBODY = hasher.hash("nobody")
 _MOST_SECRETS = 2
+_PROVING = ThreadPoolExecutor(2, thread_name_prefix="secrets")
+"""Each check takes 19 MiB while it lasts, so however many ask, there are never more than two."""
 log = structlog.get_logger()
 
 
@@ -134,7 +137,8 @@ async def token_answer(
 ) -> TokenAnswer:
     """Answer a token request: status, body, headers."""
     _, secret = client_id_of(form, headers)
-    fitting = await asyncio.to_thread(fitting_secret, secret or "", good_secrets(client))
+    loop = asyncio.get_running_loop()
+    fitting = await loop.run_in_executor(_PROVING, fitting_secret, secret or "", good_secrets(client))
     known = None
     if client is not None:
         known = _KnownClient(client, proved=fitting is not None)
