@@ -13,8 +13,8 @@ _KEPT: Final = 32 << 20
 def give_back_large_blocks() -> None:
     """Let each block of 8 MiB and more go back when it is freed; smaller ones are kept for the next time, as usual.
 
-    By itself glibc takes the largest block it has seen for the bound, and keeps what is below it, for each thread apart:
-    to check a secret takes 19 MiB, which would stay for good. Other C libraries are left as they are.
+    By itself glibc takes the largest block it has seen for the bound, and keeps what is below it, for each thread
+    apart: to check a secret takes 19 MiB, which would stay for good. Other C libraries are left as they are.
     """
     try:
         adjust = ctypes.CDLL(None).mallopt
