@@ -50,6 +50,7 @@ def settings(postgres: ThrowawayPostgres, tmp_path_factory: pytest.TempPathFacto
         time_zone="America/New_York",
         read_rate=10_000_000,
         write_rate=10_000_000,
+        token_seconds=3600,  # one token serves the whole run, however slow the machine is
         log_level="error",
     )
     migrations.upgrade(made.sqlalchemy_url)
