@@ -78,4 +78,7 @@ def normalized_phone(value: str, region: str) -> str:
         raise Unreachable("phone-extension", "leave the extension out; the label can hold it")
     if is_possible_number_with_reason(number) != ValidationResult.IS_POSSIBLE:
         raise Unreachable("no-phone-number", "the number has too few or too many digits for its country")
-    return format_number(number, PhoneNumberFormat.E164)
+    form = format_number(number, PhoneNumberFormat.E164)
+    if format_number(parse(form), PhoneNumberFormat.E164) != form:
+        raise Unreachable("no-phone-number", "it begins with digits that are a prefix in its country; leave them out")
+    return form
