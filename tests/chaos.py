@@ -24,12 +24,12 @@ from rich.table import Table
 from sqlalchemy import text
 
 from crm_api.cli.programs import Program
+from workers.outreach import LANES
 
 from .live import APPLICATION, Service
 from .smtp_sink import read_log, sink_process
 
 TEMPLATE: Final = "018f0000-0000-7000-8000-00000000c405"
-LANES_OF_A_WORKER: Final = 2
 CLAIMED_AT_ONCE: Final = 20
 _TEMPLATE: Final = """
 INSERT INTO template (id, name, channel, subject, text, html, version, created_at, updated_at)
@@ -260,7 +260,7 @@ async def _judged(stage: Stage, scenario: Scenario, seconds: float) -> Verdict:
         accepted=len(arrived),
         twice=sum(count > 1 for count in per_mailbox.values()),
         lost=sum(state == "sent" and id not in ids for state, _, id in messages),
-        most_unknown=(stage.kills * LANES_OF_A_WORKER * CLAIMED_AT_ONCE + dropped) if may_be_unknown else 0,
+        most_unknown=(stage.kills * LANES * CLAIMED_AT_ONCE + dropped) if may_be_unknown else 0,
         status=status,
     )
 
