@@ -29,7 +29,7 @@ async def work(settings: WorkerSettings) -> None:
         ApiClient(*login, scope=scope) as working,
     ):
         shift = Shift(asking, working, HANDS, settings.worker_jobs)
-        mailer = Mailer(working, open_gateway(settings), shift.name)
+        mailer = Mailer(working, open_gateway(settings))
 
         def stop() -> None:
             shift.stop()

@@ -40,8 +40,8 @@ class _Prepared:
 class Mailer:
     """Hands over what is due, until told to stop; what has begun is then finished and reported."""
 
-    def __init__(self, api: ApiClient, gateway: Gateway, worker: str) -> None:
-        self._api, self._gateway, self._worker = api, gateway, worker
+    def __init__(self, api: ApiClient, gateway: Gateway) -> None:
+        self._api, self._gateway = api, gateway
         self._stopping = asyncio.Event()
         self._api_away = False
 
@@ -79,7 +79,7 @@ class Mailer:
         """Claim, render, hand over, report; answers whether there was anything to do."""
         gateway = self._gateway
         claimed = await outreach.claim_messages(
-            self._api, self._worker, gateway.name, can_look_up=gateway.can_look_up, limit=MOST_CLAIMED
+            self._api, gateway.name, can_look_up=gateway.can_look_up, limit=MOST_CLAIMED
         )
         if not claimed.data:
             return False

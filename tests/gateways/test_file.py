@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import re
 from pathlib import Path
 
 import pytest
@@ -60,3 +61,11 @@ async def test_the_console_shows_headers_and_text() -> None:
     assert not await gateway.look_up(message_id)
     assert not gateway.can_look_up
     await gateway.close()
+
+
+def test_its_name_is_the_folders(tmp_path: Path) -> None:
+    """Another worker with the same folder can be asked, one with another folder cannot."""
+    one = FileGateway(tmp_path / "one")
+    assert FileGateway(tmp_path / "one").name == one.name
+    assert FileGateway(tmp_path / "two").name != one.name
+    assert re.fullmatch(r"file-[0-9a-f]{8}", one.name)

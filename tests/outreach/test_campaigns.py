@@ -32,7 +32,7 @@ class Postman:
                     pass
 
     async def claim(self, limit: int = 20) -> list[dict[str, Any]]:
-        wish = {"worker": "tests", "gateway": self.gateway, "can_look_up": self.can_look_up, "limit": limit}
+        wish = {"gateway": self.gateway, "can_look_up": self.can_look_up, "limit": limit}
         answer = await self.api.post("/v1/messages/claim", wish)
         self.lease_id = answer["lease_id"]
         found: list[dict[str, Any]] = answer["data"]
@@ -197,6 +197,23 @@ async def test_a_gateway_that_can_be_asked_is_asked(api: Api, database: Database
     await postman.report([asked[1]["id"]], "not_taken")
     assert await states(api, made) == {"sent": 1, "pending": 1}
     assert [each["reconcile"] for each in await postman.claim()] == [False]
+
+
+async def test_a_gateway_that_never_comes_back_leaves_nothing_open(api: Api, database: Database) -> None:
+    postman = Postman(api, gateway="file-gone", can_look_up=True)
+    await readers(api, 1)
+    made = await launched(api)
+    await postman.plan()
+    await postman.begin(await postman.claim())
+    await expire_leases(database)
+    other = Postman(api, gateway="file-other", can_look_up=True)
+    assert await other.claim() == [], "only the gateway itself knows"
+    assert await states(api, made) == {"handing_over": 1}
+    async with database.session() as session:
+        await session.execute(text("UPDATE message_due SET leased_until = now() - interval '61 minutes'"))
+    assert await other.claim() == []
+    assert await states(api, made) == {"hand_over_unknown": 1}
+    assert (await api.get(f"/v1/campaigns/{made}"))["status"] == "finished"
 
 
 async def test_deferred_waits_and_bounced_is_suppressed(api: Api, postman: Postman, database: Database) -> None:

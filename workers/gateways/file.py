@@ -1,8 +1,10 @@
 """The gateway that puts messages into a folder, one file each: the default, so that nothing leaves by accident."""
 
 import asyncio
+import hashlib
 import os
 import re
+import socket
 import tempfile
 from pathlib import Path
 from typing import Final
@@ -14,13 +16,17 @@ _FILE_NAME: Final = re.compile(r"<?([A-Za-z0-9][A-Za-z0-9._@+=-]{0,199})>?")
 
 
 class FileGateway:
-    """Writes `<message id>.eml` files that survive a power failure, and knows which it has written."""
+    """Writes `<message id>.eml` files that survive a power failure, and knows which it has written.
 
-    name = "file"
+    Its name is the folder's: a worker with another folder must not be asked what became of this one's messages.
+    """
+
     can_look_up = True
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        place = f"{socket.gethostname()}:{folder.absolute()}"
+        self.name = f"file-{hashlib.sha256(place.encode()).hexdigest()[:8]}"
 
     async def hand_over(self, message: bytes, sender: str, recipient: str, until: float) -> Outcome:
         """Write a message; one that is there stays as it is."""

@@ -8,11 +8,9 @@ from ..outreach.message_schemas import ClaimedMessages, HandOver, Reported
 from .session import ApiClient
 
 
-async def claim_messages(
-    api: ApiClient, worker: str, gateway: str, *, can_look_up: bool, limit: int
-) -> ClaimedMessages:
+async def claim_messages(api: ApiClient, gateway: str, *, can_look_up: bool, limit: int) -> ClaimedMessages:
     """Lease messages that are due."""
-    body = {"worker": worker, "gateway": gateway, "can_look_up": can_look_up, "limit": limit}
+    body = {"gateway": gateway, "can_look_up": can_look_up, "limit": limit}
     return ClaimedMessages.model_validate(await api.post("/v1/messages/claim", body))
 
 

@@ -38,4 +38,4 @@ def _statement(sqls: Sequence[str], counts: Sequence[int], are_parts: bool) -> s
         texts = [f"{texts[0]} RETURNING true"] + [f"{text} WHERE EXISTS (SELECT FROM part_0)" for text in texts[1:]]
     written = ", ".join(f"{name} AS ({text})" for name, text in zip(names, texts, strict=True))
     result = "true" if are_parts else "EXISTS (SELECT FROM part_0)"
-    return f"WITH {written} SELECT {result}"  # statements of ours
+    return f"WITH {written} SELECT {result}"

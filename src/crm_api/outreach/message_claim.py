@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from functools import lru_cache
 from typing import Any, Final
 from uuid import UUID
@@ -12,66 +11,19 @@ import orjson
 from sqlalchemy import ARRAY, Text, Uuid, any_, bindparam, cast, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from ..core.clock import now
 from ..core.db import driver
 from ..core.ids import new_id
 from ..core.read import Prepared, Reader
-from ..core.trail import emit, record
 from ..customers.models import Customer
 from ..offers.operations import Desk, Made, decide_for_many
 from ..settings import Settings
-from . import recipients
+from . import recipients, variables
 from .links import Link, Signer
 from .message_ending import Ended, end
+from .message_queue import Lease, Taken, lease_of, put_in_order, take, take_to_ask
 from .message_schemas import ClaimMessages
 from .planning import OCCURRENCE
 
-_EXPIRED_AT_ONCE: Final = 200
-# Times are the database's: those who take part may have clocks that disagree by minutes.
-_GIVE_BACK: Final = """
-UPDATE message_due SET state = 'waiting', lease_id = NULL, leased_until = NULL
-WHERE message_id IN (
-  SELECT message_id FROM message_due
-  WHERE lease_id IS NOT NULL AND leased_until < statement_timestamp() AND state = 'claimed'
-  LIMIT $1 FOR UPDATE SKIP LOCKED
-)
-"""
-_LOST: Final = """
-SELECT message_id, customer_id FROM message_due
-WHERE lease_id IS NOT NULL AND leased_until < statement_timestamp() AND state = 'handing_over' AND NOT can_look_up
-LIMIT $1 FOR UPDATE SKIP LOCKED
-"""
-_RECONCILE: Final = """
-UPDATE message_due SET lease_id = $1, leased_until = statement_timestamp() + $4::interval
-WHERE message_id IN (
-  SELECT message_id FROM message_due
-  WHERE lease_id IS NOT NULL AND leased_until < statement_timestamp() AND state = 'handing_over'
-    AND can_look_up AND gateway = $2
-  LIMIT $3 FOR UPDATE SKIP LOCKED
-)
-RETURNING message_id, customer_id, campaign_id
-"""
-_TAKE: Final = """
-UPDATE message_due
-SET state = 'claimed', lease_id = $1, leased_until = statement_timestamp() + $4::interval
-WHERE message_id IN (
-  SELECT message_id FROM message_due
-  WHERE campaign_id = $2 AND lease_id IS NULL AND due_at <= statement_timestamp()
-  ORDER BY due_at, message_id LIMIT $3 FOR UPDATE SKIP LOCKED
-)
-RETURNING message_id, customer_id, campaign_id
-"""
-_ENDED: Final = """
-UPDATE campaign c SET status = CASE WHEN status = 'stopping' THEN 'stopped' ELSE 'finished' END,
-  ended_at = $1, updated_at = $1, version = version + 1
-WHERE id IN (
-  SELECT id FROM campaign c WHERE status IN ('running', 'stopping')
-    AND NOT EXISTS (SELECT FROM message_due d WHERE d.campaign_id = c.id)
-    AND NOT EXISTS (SELECT FROM job j WHERE j.id = c.job_id AND j.state IN ('queued', 'running'))
-  FOR UPDATE SKIP LOCKED
-)
-RETURNING id, code, status
-"""
 _COLUMNS: Final = """
 SELECT c.id, c.code, c.name, c.channel, c.purpose, p.needs_consent, c.with_offer, c.sender_name, c.sender_address,
   c.reply_to, c.content::text AS content
@@ -97,41 +49,32 @@ _NOBODY: Final = {"name": "", "address": ""}
 
 
 @dataclass(frozen=True, slots=True)
-class Counter:
+class MailDesk:
     """What this process claims with."""
 
     reader: Reader
-    desk: Desk
+    offers: Desk
     signer: Signer
     settings: Settings
 
 
-@dataclass(frozen=True, slots=True)
-class _Taken:
-    """A message in a worker's hands."""
-
-    message_id: UUID
-    customer_id: UUID
-    campaign_id: UUID
-    reconcile: bool
-
-
-async def claim(session: AsyncSession, wish: ClaimMessages, by: str, counter: Counter) -> dict[str, Any]:
+async def claim(session: AsyncSession, wish: ClaimMessages, by: str, desk: MailDesk) -> dict[str, Any]:
     """Lease what is due and may still be sent. When there is too little, the queue is put in order first."""
     connection: asyncpg.Connection = await driver(session)
-    lease_id, lease = new_id(), lease_of(counter.settings)
-    campaigns = await _running(connection)
-    taken = await _taken(connection, campaigns, wish, lease_id, lease)
+    lease = Lease(new_id(), lease_of(desk.settings))
+    campaigns = await _campaigns(connection, _RUNNING)
+    taken = await take(connection, campaigns, lease, wish.limit)
     if len(taken) < wish.limit:
-        await _put_in_order(session, connection)
-        taken += await _asked_again(connection, wish, lease_id, lease, wish.limit - len(taken))
-        taken += await _taken(connection, campaigns, wish, lease_id, lease, have=len(taken))
+        await put_in_order(session, connection)
+        if wish.can_look_up:
+            taken += await take_to_ask(connection, wish.gateway, lease, wish.limit - len(taken))
+        taken += await take(connection, campaigns, lease, wish.limit - len(taken))
     ready: list[dict[str, Any]] = []
     for campaign_id in dict.fromkeys(each.campaign_id for each in taken):
         mine = [each for each in taken if each.campaign_id == campaign_id]
         campaign = campaigns.get(campaign_id) or (await _campaigns(connection, _BY_ID, campaign_id))[campaign_id]
-        ready += await _ready(session, connection, campaign, mine, by, counter)
-    return {"lease_id": lease_id, "lease_seconds": counter.settings.lease_seconds, "data": ready}
+        ready += await _ready(session, connection, campaign, mine, by, desk)
+    return {"lease_id": lease.id, "lease_seconds": desk.settings.lease_seconds, "data": ready}
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,10 +90,6 @@ class Sending:
     sender_address: str
     reply_to: str | None
     content: Mapping[str, Any]
-
-
-async def _running(connection: asyncpg.Connection) -> dict[UUID, Sending]:
-    return await _campaigns(connection, _RUNNING)
 
 
 async def _campaigns(connection: asyncpg.Connection, sql: str, *arguments: Any) -> dict[UUID, Sending]:
@@ -170,62 +109,18 @@ async def _campaigns(connection: asyncpg.Connection, sql: str, *arguments: Any) 
     }
 
 
-def lease_of(settings: Settings) -> timedelta:
-    """Say how long messages stay with a worker: twice as long as it may hand over, so that it has ended by then."""
-    return timedelta(seconds=2 * settings.lease_seconds)
-
-
-async def _put_in_order(session: AsyncSession, connection: asyncpg.Connection) -> None:
-    """Take back what dead workers held, end what nobody can say anything of, and end campaigns that are through."""
-    await connection.execute(_GIVE_BACK, _EXPIRED_AT_ONCE)
-    lost = await connection.fetch(_LOST, _EXPIRED_AT_ONCE)
-    why = "The worker died in the hand-over, and the gateway cannot be asked"
-    await end(connection, [Ended(row[0], row[1], "unknown", "hand_over_unknown", detail=why) for row in lost])
-    for row in await connection.fetch(_ENDED, now()):
-        record(session, "campaigns", f"campaign.{row['status']}", ("campaign", row["id"]))
-        emit(session, f"campaign.{row['status']}", {"id": str(row["id"]), "code": row["code"]})
-
-
-async def _asked_again(
-    connection: asyncpg.Connection, wish: ClaimMessages, lease_id: UUID, lease: timedelta, most: int
-) -> list[_Taken]:
-    """Lease messages whose worker died in the hand-over, to a gateway that can say what became of them."""
-    if not wish.can_look_up:
-        return []
-    rows = await connection.fetch(_RECONCILE, lease_id, wish.gateway, most, lease)
-    return [_Taken(row[0], row[1], row[2], reconcile=True) for row in rows]
-
-
-async def _taken(
-    connection: asyncpg.Connection,
-    campaigns: Iterable[UUID],
-    wish: ClaimMessages,
-    lease_id: UUID,
-    lease: timedelta,
-    have: int = 0,
-) -> list[_Taken]:
-    """Lease what is due, the campaigns in order of their start."""
-    taken: list[_Taken] = []
-    for campaign_id in campaigns:
-        if have + len(taken) >= wish.limit:
-            break
-        rows = await connection.fetch(_TAKE, lease_id, campaign_id, wish.limit - have - len(taken), lease)
-        taken += [_Taken(row[0], row[1], row[2], reconcile=False) for row in rows]
-    return taken
-
-
 async def _ready(
     session: AsyncSession,
     connection: asyncpg.Connection,
     campaign: Sending,
-    taken: Sequence[_Taken],
+    taken: Sequence[Taken],
     by: str,
-    counter: Counter,
+    desk: MailDesk,
 ) -> list[dict[str, Any]]:
     """Answer what is to be sent of one campaign; whoever may no longer get it is ended with the reason."""
     people = await _people(connection, campaign.terms, [each.customer_id for each in taken])
     skipped: list[Ended] = []
-    going: list[_Taken] = []
+    going: list[Taken] = []
     for each in taken:
         person = people.get(each.customer_id)
         reason = "customer_archived" if person is None else person["reason"]
@@ -238,8 +133,8 @@ async def _ready(
     offers: dict[UUID, Made] = {}
     if campaign.with_offer:
         ids = [each.customer_id for each in fresh if each.message_id in reached]
-        offers = await decide_for_many(session, counter.reader, by, ids, campaign.terms.channel, counter.desk)
-    sent: list[_Taken] = []
+        offers = await decide_for_many(session, desk.reader, by, ids, campaign.terms.channel, desk.offers)
+    sent: list[Taken] = []
     for each in fresh:
         if each.message_id not in reached:
             skipped.append(Ended(each.message_id, each.customer_id, "skipped", "already_reached"))
@@ -251,7 +146,7 @@ async def _ready(
     await _note(connection, sent, people, offers)
     asked = [each for each in going if each.reconcile]
     return [
-        _document(campaign, each, people.get(each.customer_id), offers.get(each.customer_id), counter)
+        _document(campaign, each, people.get(each.customer_id), offers.get(each.customer_id), desk)
         for each in (*asked, *sent)
     ]
 
@@ -277,7 +172,7 @@ async def _people(
 async def _reached(
     connection: asyncpg.Connection,
     campaign: Sending,
-    going: Sequence[_Taken],
+    going: Sequence[Taken],
     people: Mapping[UUID, Mapping[str, Any]],
 ) -> set[UUID]:
     """Claim the mailboxes for these messages; one that another message of the campaign has is not reached again."""
@@ -288,7 +183,7 @@ async def _reached(
 
 async def _note(
     connection: asyncpg.Connection,
-    sent: Iterable[_Taken],
+    sent: Iterable[Taken],
     people: Mapping[UUID, Mapping[str, Any]],
     offers: Mapping[UUID, Made],
 ) -> None:
@@ -300,16 +195,16 @@ async def _note(
         await connection.execute(_NOTE, *map(list, zip(*rows, strict=True)))
 
 
-def _decision(offers: Mapping[UUID, Made], each: _Taken) -> UUID | None:
+def _decision(offers: Mapping[UUID, Made], each: Taken) -> UUID | None:
     return offers[each.customer_id].decision_id if each.customer_id in offers else None
 
 
 def _document(
-    campaign: Sending, each: _Taken, person: Mapping[str, Any] | None, offer: Made | None, counter: Counter
+    campaign: Sending, each: Taken, person: Mapping[str, Any] | None, offer: Made | None, desk: MailDesk
 ) -> dict[str, Any]:
     content = campaign.content
     link = Link(each.customer_id, each.message_id)
-    sign, base = counter.signer.write, counter.settings.issuer
+    sign, base = desk.signer.write, desk.settings.issuer
     unsubscribe = f"{base}/p/unsubscribe/{sign('unsubscribe', link)}"
     domain = campaign.sender_address.rpartition("@")[2]
     return {
@@ -322,28 +217,24 @@ def _document(
         "sender": {"name": campaign.sender_name, "address": campaign.sender_address},
         "reply_to": campaign.reply_to,
         "content": {name: content.get(name) for name in ("subject", "text", "html")},
-        "variables": variables(campaign, person, offer, unsubscribe) if person else {},
+        "variables": _variables(campaign, person, offer, unsubscribe) if person else {},
         "unsubscribe_url": unsubscribe,
         "open_url": f"{base}/p/open/{sign('open', link)}.gif",
         "click_prefix": f"{base}/p/click/{sign('click', link)}/",
     }
 
 
-def variables(campaign: Sending, person: Mapping[str, Any], offer: Made | None, unsubscribe_url: str) -> dict[str, Any]:
-    """Answer what a template may name."""
-    named = ("display_name", "given_name", "family_name", "organization_name", "language")
+def _variables(
+    campaign: Sending, person: Mapping[str, Any], offer: Made | None, unsubscribe_url: str
+) -> dict[str, Any]:
+    """Answer what the words may name."""
     found: dict[str, Any] = {
-        "customer": {**{name: person[name] for name in named}, "custom": orjson.loads(person["custom_fields"])},
+        "customer": variables.of_customer(person),
         "campaign": {"name": campaign.name, "code": campaign.code},
         "sender": {"name": campaign.sender_name, "address": campaign.sender_address},
         "unsubscribe_url": unsubscribe_url,
     }
     if offer is not None:
-        found["offer"] = offer_variables(offer)
+        chosen = orjson.loads(offer.document)["chosen"][0]
+        found["offer"] = variables.of_offer(chosen, chosen["content"])
     return found
-
-
-def offer_variables(made: Made) -> dict[str, Any]:
-    """Answer what a template may name of the offer that was chosen."""
-    chosen: dict[str, Any] = orjson.loads(made.document)["chosen"][0]
-    return {**{name: chosen[name] for name in ("code", "name", "valid_until")}, **chosen["content"]}

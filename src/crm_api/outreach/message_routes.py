@@ -11,7 +11,8 @@ from ..core.listing import Listing
 from ..core.read import answer
 from ..core.route import Route
 from . import message_queries as queries
-from .message_claim import Counter, claim, lease_of
+from .message_claim import MailDesk, claim
+from .message_queue import lease_of
 from .message_report import begin_hand_over, report
 from .message_schemas import (
     ClaimedMessages,
@@ -53,8 +54,8 @@ async def claim_messages(
     back what dead workers held, and ends campaigns that are through. Scope: messages:work.
     """
     state = request.app.state
-    counter = Counter(reads, state.decision_desk, state.message_signer, state.settings)
-    return answer(await claim(session, wish, who.client_id, counter))
+    desk = MailDesk(reads, state.decision_desk, state.message_signer, state.settings)
+    return answer(await claim(session, wish, who.client_id, desk))
 
 
 @worker_router.put("/hand-over", summary="Begin to hand over", response_model=HandOver)

@@ -87,16 +87,11 @@ class MessageListParams(ListParams):
 class ClaimMessages(Input):
     """A worker that asks for messages."""
 
-    worker: Annotated[str, Field(min_length=1, max_length=200, description="Name of the worker's process, for people")]
     gateway: Gateway
     can_look_up: Annotated[bool, Field(description="Whether the gateway can say later if it took a message")]
     limit: Annotated[int, Field(ge=1, le=MOST_CLAIMED)] = MOST_CLAIMED
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [{"worker": "host-1:4711", "gateway": "smtp", "can_look_up": False, "limit": 20}]
-        }
-    )
+    model_config = ConfigDict(json_schema_extra={"examples": [{"gateway": "smtp", "can_look_up": False, "limit": 20}]})
 
 
 class Words(Output):

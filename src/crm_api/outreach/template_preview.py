@@ -12,6 +12,7 @@ from ..core.problems import InsufficientScope, InvalidRequest, finding
 from ..core.read import Reader
 from ..offers.queries import ONE_OFFER
 from ..settings import Settings
+from . import variables
 from .bounds import Limits, RenderRefused
 from .template_queries import PERSONS
 from .template_schemas import PreviewWish
@@ -21,7 +22,6 @@ STAND_INS: Final[dict[str, Any]] = {
     "sender": {"name": "Preview", "address": "preview@example.com"},
 }
 _LIMITS: Final = Limits(seconds=0.2)
-_NAMES: Final = ("display_name", "given_name", "family_name", "organization_name", "language")
 
 
 async def preview(
@@ -46,7 +46,7 @@ async def _offer(reader: Reader, who: Principal, offer_id: UUID) -> dict[str, An
         told = f"no offer has the id {offer_id}" if row is None else f"{row['code']} has no content for email"
         raise InvalidRequest(told, errors=[finding("/offer_id", "unfit-offer", told)])
     until = None if row["valid_until"] is None else row["valid_until"].isoformat().replace("+00:00", "Z")
-    return {"code": row["code"], "name": row["name"], "valid_until": until, **content}
+    return variables.of_offer({"code": row["code"], "name": row["name"], "valid_until": until}, content)
 
 
 async def _customers(reader: Reader, ids: Sequence[UUID]) -> list[tuple[str, dict[str, Any]]]:
@@ -59,20 +59,16 @@ async def _customers(reader: Reader, ids: Sequence[UUID]) -> list[tuple[str, dic
     ]
     if errors:
         raise InvalidRequest(errors[0]["detail"], errors=errors)
-    found = [rows[str(id)] for id in ids]
-    return [
-        (row["customer_id"], {**{name: row[name] for name in _NAMES}, "custom": orjson.loads(row["custom_fields"])})
-        for row in found
-    ]
+    return [(str(id), variables.of_customer(rows[str(id)])) for id in ids]
 
 
-def _shown(words: Mapping[str, str | None], variables: Sequence[tuple[str, Mapping[str, Any]]]) -> list[dict[str, Any]]:
+def _shown(words: Mapping[str, str | None], named: Sequence[tuple[str, Mapping[str, Any]]]) -> list[dict[str, Any]]:
     """Render for one after the other; what is too slow for one is not tried for the rest."""
     from .rendering import render  # here, since a process that serves renders rarely
 
     shown: list[dict[str, Any]] = []
     too_slow: dict[str, Any] | None = None
-    for customer_id, each in variables:
+    for customer_id, each in named:
         rendered, refusal = None, too_slow
         if too_slow is None:
             try:

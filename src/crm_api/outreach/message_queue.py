@@ -1,0 +1,114 @@
+"""The queue: which messages are due, who has them, and what becomes of those whose worker fell silent."""
+
+from collections.abc import Iterable
+from datetime import timedelta
+from typing import Final, NamedTuple
+from uuid import UUID
+
+import asyncpg
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from ..core.clock import now
+from ..core.trail import emit, record
+from ..settings import Settings
+from .message_ending import Ended, end
+
+LONGEST_DOUBT: Final = timedelta(hours=1)
+"""For how long a gateway that can be asked may stay away before its messages are `unknown`: it may be gone for good."""
+_EXPIRED_AT_ONCE: Final = 200
+# Times are the database's: those who take part may have clocks that disagree by minutes.
+_GIVE_BACK: Final = """
+UPDATE message_due SET state = 'waiting', lease_id = NULL, leased_until = NULL
+WHERE message_id IN (
+  SELECT message_id FROM message_due
+  WHERE lease_id IS NOT NULL AND leased_until < statement_timestamp() AND state = 'claimed'
+  LIMIT $1 FOR UPDATE SKIP LOCKED
+)
+"""
+_LOST: Final = """
+SELECT message_id, customer_id FROM message_due
+WHERE lease_id IS NOT NULL AND leased_until < statement_timestamp() AND state = 'handing_over'
+  AND (NOT can_look_up OR leased_until < statement_timestamp() - $2::interval)
+LIMIT $1 FOR UPDATE SKIP LOCKED
+"""
+_RECONCILE: Final = """
+UPDATE message_due SET lease_id = $1, leased_until = statement_timestamp() + $4::interval
+WHERE message_id IN (
+  SELECT message_id FROM message_due
+  WHERE lease_id IS NOT NULL AND leased_until < statement_timestamp() AND state = 'handing_over'
+    AND can_look_up AND gateway = $2
+  LIMIT $3 FOR UPDATE SKIP LOCKED
+)
+RETURNING message_id, customer_id, campaign_id
+"""
+_TAKE: Final = """
+UPDATE message_due
+SET state = 'claimed', lease_id = $1, leased_until = statement_timestamp() + $4::interval
+WHERE message_id IN (
+  SELECT message_id FROM message_due
+  WHERE campaign_id = $2 AND lease_id IS NULL AND due_at <= statement_timestamp()
+  ORDER BY due_at, message_id LIMIT $3 FOR UPDATE SKIP LOCKED
+)
+RETURNING message_id, customer_id, campaign_id
+"""
+_ENDED: Final = """
+UPDATE campaign c SET status = CASE WHEN status = 'stopping' THEN 'stopped' ELSE 'finished' END,
+  ended_at = $1, updated_at = $1, version = version + 1
+WHERE id IN (
+  SELECT id FROM campaign c WHERE status IN ('running', 'stopping')
+    AND NOT EXISTS (SELECT FROM message_due d WHERE d.campaign_id = c.id)
+    AND NOT EXISTS (SELECT FROM job j WHERE j.id = c.job_id AND j.state IN ('queued', 'running'))
+  FOR UPDATE SKIP LOCKED
+)
+RETURNING id, code, status
+"""
+
+
+class Lease(NamedTuple):
+    """What a worker holds messages by."""
+
+    id: UUID
+    lasts: timedelta
+
+
+class Taken(NamedTuple):
+    """A message in a worker's hands."""
+
+    message_id: UUID
+    customer_id: UUID
+    campaign_id: UUID
+    reconcile: bool = False
+    """Its worker fell silent in the hand-over, so that the gateway has to be asked."""
+
+
+def lease_of(settings: Settings) -> timedelta:
+    """Say how long messages stay with a worker: twice as long as it may hand over, so that it has ended by then."""
+    return timedelta(seconds=2 * settings.lease_seconds)
+
+
+async def put_in_order(session: AsyncSession, connection: asyncpg.Connection) -> None:
+    """Take back what dead workers held, end what nobody can say anything of, and end campaigns that are through."""
+    await connection.execute(_GIVE_BACK, _EXPIRED_AT_ONCE)
+    lost = await connection.fetch(_LOST, _EXPIRED_AT_ONCE, LONGEST_DOUBT)
+    why = "The worker died in the hand-over, and the gateway cannot be asked"
+    await end(connection, [Ended(row[0], row[1], "unknown", "hand_over_unknown", detail=why) for row in lost])
+    for row in await connection.fetch(_ENDED, now()):
+        record(session, "campaigns", f"campaign.{row['status']}", ("campaign", row["id"]))
+        emit(session, f"campaign.{row['status']}", {"id": str(row["id"]), "code": row["code"]})
+
+
+async def take(connection: asyncpg.Connection, campaigns: Iterable[UUID], lease: Lease, most: int) -> list[Taken]:
+    """Lease what is due, of the campaigns in this order."""
+    taken: list[Taken] = []
+    for campaign_id in campaigns:
+        if len(taken) >= most:
+            break
+        rows = await connection.fetch(_TAKE, lease.id, campaign_id, most - len(taken), lease.lasts)
+        taken += [Taken(*row) for row in rows]
+    return taken
+
+
+async def take_to_ask(connection: asyncpg.Connection, gateway: str, lease: Lease, most: int) -> list[Taken]:
+    """Lease messages whose worker fell silent in the hand-over, to a gateway that can say what became of them."""
+    rows = await connection.fetch(_RECONCILE, lease.id, gateway, most, lease.lasts)
+    return [Taken(row[0], row[1], row[2], reconcile=True) for row in rows]
