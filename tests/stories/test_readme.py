@@ -59,14 +59,21 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, 
     subprocess.run([*crm, "down"], cwd=ROOT, env=given, check=True, timeout=60)
 
 
-def test_every_command_works_and_ends_with_a_decided_offer(environment: dict[str, str]) -> None:
-    *_, last = parsed(run(blocks("README.md"), environment))
+@pytest.fixture(scope="module")
+def printed(environment: dict[str, str]) -> str:
+    """What the README's commands printed."""
+    return run(blocks("README.md"), environment)
+
+
+def test_every_command_works_and_ends_with_a_decided_offer(printed: str) -> None:
+    *_, last = parsed(printed)
     assert [chosen["code"] for chosen in last["chosen"]] == ["lights"]
 
 
+@pytest.mark.usefixtures("printed")
 @pytest.mark.parametrize("guide", GUIDES)
 def test_every_command_of_a_guide_works(environment: dict[str, str], guide: str) -> None:
-    """The guides begin where the README's first block ends: with an address and a token."""
+    """The guides begin where the README ends, in a new terminal: its first block says the address and the token again."""
     run([blocks("README.md")[0], *blocks(f"docs/{guide}")], environment)
 
 
