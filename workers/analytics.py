@@ -12,8 +12,6 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mappin
 from contextlib import contextmanager
 from typing import Any, Final
 
-import polars as pl
-
 from crm_api.analytics import rfm, rfm_wire
 from crm_api.analytics.schemas import CustomerRange, RunRead, RunWork
 from crm_api.client import ApiClient, ApiInterrupted, ApiProblem, analytics
@@ -93,7 +91,7 @@ class _Computation:
         async def read_ranges() -> None:
             nonlocal done
             for customers in waiting:
-                condensed, count = await self._read_range(model, work.run, customers)
+                condensed, count = await self._read_range(model, customers)
                 async with keeping:
                     await asyncio.to_thread(model.keep, condensed)
                 done += 1
@@ -102,24 +100,15 @@ class _Computation:
 
         await _side_by_side(read_ranges() for _ in range(_RANGES_AT_ONCE))
 
-    async def _read_range(self, model: Model, run: RunRead, customers: CustomerRange) -> tuple[list[Any], int]:
+    async def _read_range(self, model: Model, customers: CustomerRange) -> tuple[list[Any], int]:
         """Read one range, from its start again when the stream breaks off."""
         for tries_left in reversed(range(_TRIES)):
             try:
-                feed = analytics.stream_facts(self._api, run, customers, fields=model.fields, kinds=model.kinds)
-                population = asyncio.create_task(self._population(run, customers))
-                try:
-                    return await _condensed(model, feed, population)
-                finally:
-                    population.cancel()
+                return await _condensed(model, analytics.stream_facts(self._api, self._run_id, customers))
             except ApiInterrupted:
                 if not tries_left:
                     raise
         raise AssertionError("the last try either returns or raises")
-
-    async def _population(self, run: RunRead, customers: CustomerRange) -> pl.DataFrame:
-        pieces = [piece async for piece in analytics.stream_population(self._api, run.id, customers)]
-        return rfm_wire.read_ids(b"".join(pieces))
 
     async def _write(self, outcome: Outcome) -> str:
         """Send all rows, two parts at a time; answers their hash, which is taken of one header and all lines."""
@@ -159,9 +148,7 @@ class _Computation:
         self._seconds[name] = round(time.monotonic() - began, 3)
 
 
-async def _condensed(
-    model: Model, feed: AsyncIterator[bytes], population: asyncio.Task[pl.DataFrame]
-) -> tuple[list[Any], int]:
+async def _condensed(model: Model, feed: AsyncIterator[bytes]) -> tuple[list[Any], int]:
     """Reduce a feed block by block, each while the next one is read; answers also how many facts it held."""
     reducing: list[asyncio.Task[Any]] = []
     count = 0
@@ -169,8 +156,7 @@ async def _condensed(
         async for columns, lines in _blocks(feed):
             count += lines.count(b"\n")
             await asyncio.gather(*reducing[-1:])  # one at a time, so that no more than two blocks are in memory
-            block = Block(lines, columns, await population)
-            reducing.append(asyncio.create_task(asyncio.to_thread(model.condense, block)))
+            reducing.append(asyncio.create_task(asyncio.to_thread(model.condense, Block(lines, columns))))
         return list(await asyncio.gather(*reducing)), count
     finally:
         await asyncio.gather(*reducing, return_exceptions=True)

@@ -1,6 +1,6 @@
 """What a model is to the hands of analytics: something that reduces facts, and in the end has rows."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -9,15 +9,10 @@ import polars as pl
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Some lines of the feed, as CSV without its header, and the ids of those whom the run is about."""
+    """Some lines of the feed, as CSV without its header."""
 
     lines: bytes
     columns: Sequence[str]
-    population: pl.DataFrame
-
-    def facts(self, read: Callable[[bytes, Sequence[str]], pl.DataFrame]) -> pl.DataFrame:
-        """Parse the lines and leave out whom the run is not about."""
-        return read(self.lines, self.columns).join(self.population, on="customer_id", how="semi")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,14 +26,6 @@ class Outcome:
 
 class Model(Protocol):
     """One model in one run. All calls may block for a while; `condense` may be called beside any other."""
-
-    @property
-    def fields(self) -> Sequence[str]:
-        """Fields of the touchpoints that it reads."""
-
-    @property
-    def kinds(self) -> Sequence[str]:
-        """Kinds of the touchpoints that it reads."""
 
     @property
     def code_version(self) -> str:

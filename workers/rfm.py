@@ -16,11 +16,9 @@ from .work import CannotBeDone
 class RfmModel:
     """Recency, frequency and money. Of each customer a row of totals is kept, of the facts nothing."""
 
-    fields = rfm_wire.FIELDS
     code_version = f"{__version__}+rfm.{rfm.VERSION}"
 
     def __init__(self, parameters: Mapping[str, Any]) -> None:
-        self.kinds: tuple[str, ...] = tuple(parameters["kinds"])
         self._parameters = rfm.Parameters(
             date.fromisoformat(parameters["as_of"]), parameters["time_zone"], parameters["currency"]
         )
@@ -29,7 +27,7 @@ class RfmModel:
     def condense(self, block: Block) -> pl.DataFrame:
         """Reduce a block of the feed to totals. Errors: CannotBeDone when it holds another currency."""
         try:
-            return rfm.condense(block.facts(rfm_wire.read_facts), self._parameters)
+            return rfm.condense(rfm_wire.read_facts(block.lines, block.columns), self._parameters)
         except rfm.MixedCurrencies as mixed:
             raise CannotBeDone(f"{mixed} A run never converts: record purchases in one currency.") from None
 

@@ -11,7 +11,7 @@ from crm_api.analytics import rfm, rfm_wire
 from crm_api.analytics.score_tables import rfm_table
 from crm_api.core.money import decimal_text
 
-COLUMNS = ["customer_id", "kind", "occurred_at", "amount", "currency"]
+COLUMNS = ["customer_id", "kind", "occurred_us", "amount_minor", "currency"]
 
 
 def scores(*amounts: int) -> pl.DataFrame:
@@ -34,9 +34,9 @@ def scores(*amounts: int) -> pl.DataFrame:
 
 def test_facts_are_read_as_the_api_streams_them() -> None:
     lines = (
-        b"a,order.placed,2026-01-31T09:30:00Z,12.30,EUR\n"
-        b"a,order.refunded,2026-01-31T09:30:00.000001Z,-0.05,EUR\n"
-        b"b,order.placed,1999-12-31T23:59:59.999Z,,\n"
+        b"a,order.placed,1769851800000000,1230,EUR\n"
+        b"a,order.refunded,1769851800000001,-5,EUR\n"
+        b"b,order.placed,946684799999000,,\n"
     )
     facts = rfm_wire.read_facts(lines, COLUMNS)
     assert facts["amount"].to_list() == [1230, -5, None]

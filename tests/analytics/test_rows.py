@@ -126,14 +126,5 @@ async def test_an_archived_customer_is_left_out(api: Api, start: Start, customer
     await run.begin()
     refused = await run.send(0, [scored(customers[0])], expect=problem("invalid-request", 422))
     assert refused["errors"][0]["code"] == "unknown-customer"
-    ids = (await api.send("GET", f"{run.path}/population", expect=200)).text.splitlines()
-    assert ids == ["customer_id", *customers[1:]]
     await api.post(f"/v1/customers/{customers[1]}/archive")
     await run.send(0, [scored(customers[1])])
-
-
-async def test_the_population_is_cut_by_ids(api: Api, start: Start, customers: list[str]) -> None:
-    run = await start()
-    params = {"customer_from": customers[1], "customer_before": customers[3]}
-    ids = (await api.send("GET", f"{run.path}/population", params=params, expect=200)).text.split()
-    assert ids == ["customer_id", *customers[1:3]]

@@ -101,7 +101,7 @@ async def test_runs_are_listed_newest_first_page_by_page(api: Api) -> None:
 async def test_an_unknown_run_is_told(api: Api) -> None:
     unknown = "/v1/analytics/runs/0198c5a0-5d3f-7c3a-9f0e-2b7d4c1e8a11"
     await api.get(unknown, expect=problem("run-not-found", 404))
-    await api.get(f"{unknown}/population", expect=problem("run-not-found", 404))
+    await api.get(f"{unknown}/facts", expect=problem("run-not-found", 404))
     await api.get("/v1/analytics/runs/first", expect=problem("not-found", 404))
 
 
@@ -154,7 +154,12 @@ async def test_the_hash_of_a_run_is_that_of_its_stream(api: Api, publish: Publis
 
 
 async def test_ranges_hold_every_customer_once(api: Api, start: Start, customers: list[str]) -> None:
-    run = await start()
+    at = {"kind": "order.placed", "occurred_at": "2025-01-02T03:04:05.678901Z", "source": "shop", "source_id": "1"}
+    for customer in customers:
+        await api.post(
+            "/v1/touchpoints", {**at, "customer_id": customer, "amount": {"amount": "12.30", "currency": "EUR"}}
+        )
+    run = await start(settled=False)
     for size, number in ((1, 5), (2, 3), (5, 1), (100, 1)):
         ranges = (await run.begin(customers=size))["ranges"]
         assert len(ranges) == number
@@ -165,8 +170,10 @@ async def test_ranges_hold_every_customer_once(api: Api, start: Start, customers
         for each in ranges:
             bounds = {"customer_from": each["first"], "customer_before": each["before"]}
             params = {name: bound for name, bound in bounds.items() if bound}
-            found += (await api.send("GET", f"{run.path}/population", params=params)).text.split()[1:]
-        assert found == customers
+            header, *lines = (await api.send("GET", f"{run.path}/facts", params=params)).text.split()
+            assert header == "customer_id,kind,occurred_us,amount_minor,currency"
+            found += sorted(lines)
+        assert found == [f"{customer},order.placed,1735787045678901,1230,EUR" for customer in customers]
 
 
 async def test_a_run_begins_when_its_watermark_is_settled(start: Start, database: Database) -> None:

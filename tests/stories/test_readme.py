@@ -73,7 +73,7 @@ def test_every_command_works_and_ends_with_a_decided_offer(printed: str) -> None
 @pytest.mark.usefixtures("printed")
 @pytest.mark.parametrize("guide", GUIDES)
 def test_every_command_of_a_guide_works(environment: dict[str, str], guide: str) -> None:
-    """The guides begin where the README ends, in a new terminal: its first block says the address and the token again."""
+    """The guides begin where the README ends, in a new terminal: its first block gives address and token."""
     run([blocks("README.md")[0], *blocks(f"docs/{guide}")], environment)
 
 

@@ -8,8 +8,14 @@ import polars as pl
 
 from ..core.money import minor_digits
 
-FIELDS: Final = ("customer_id", "kind", "occurred_at", "amount", "currency")
-"""Fields of touchpoints that the model reads."""
+_FACTS: Final = {
+    "customer_id": pl.String(),
+    "kind": pl.String(),
+    "occurred_us": pl.Int64(),
+    "amount_minor": pl.Int64(),
+    "currency": pl.String(),
+}
+_INSTANTS: Final = pl.Datetime("us", "UTC")
 COLUMNS: Final = (
     "customer_id",
     "recency_score",
@@ -23,33 +29,22 @@ COLUMNS: Final = (
     "status",
     "reason",
 )
-_INSTANT: Final = "%Y-%m-%dT%H:%M:%S%.fZ"
 
 
 def read_facts(lines: bytes, columns: Sequence[str]) -> pl.DataFrame:
-    """Read lines of a stream of touchpoints, without their header, as `rfm.condense` takes them.
-
-    Amounts are decimal texts with all digits of their currency, so that the minor units are their digits.
-    """
-    texts = pl.read_csv(io.BytesIO(lines), has_header=False, new_columns=list(columns), infer_schema=False)
-    return texts.with_columns(
-        pl.col("occurred_at").str.to_datetime(_INSTANT, time_unit="us", time_zone="UTC"),
-        pl.col("amount").str.replace(".", "", literal=True).cast(pl.Int64),
-    )
+    """Read lines of a stream of facts, without their header, as `rfm.condense` takes them."""
+    schema = {name: _FACTS[name] for name in columns}
+    return _as_purchases(pl.read_csv(io.BytesIO(lines), has_header=False, schema=schema))
 
 
 def no_facts() -> pl.DataFrame:
     """Answer a feed without a fact, which has all columns nevertheless."""
-    times = pl.Datetime("us", "UTC")
-    texts = ("customer_id", "kind", "currency")
-    return pl.DataFrame(
-        schema={**dict.fromkeys(texts, pl.String()), "occurred_at": times, "amount": pl.Int64()},
-    )
+    return _as_purchases(pl.DataFrame(schema=_FACTS))
 
 
-def read_ids(text: bytes) -> pl.DataFrame:
-    """Read a stream of ids of customers, with its header."""
-    return pl.read_csv(io.BytesIO(text), infer_schema=False)
+def _as_purchases(facts: pl.DataFrame) -> pl.DataFrame:
+    named = facts.rename({"occurred_us": "occurred_at", "amount_minor": "amount"})
+    return named.with_columns(pl.col("occurred_at").cast(_INSTANTS))
 
 
 def write_rows(scores: pl.DataFrame, currency: str) -> pl.DataFrame:

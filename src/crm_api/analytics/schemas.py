@@ -199,8 +199,8 @@ class RunWork(Output):
     )
 
 
-class PopulationParams(Params):
-    """Which customers, by their ids."""
+class FactsParams(Params):
+    """Of which customers, by their ids."""
 
     customer_from: Annotated[UUID | None, Field(description="Not below this id")] = None
     customer_before: Annotated[UUID | None, Field(description="Below this id")] = None

@@ -18,12 +18,12 @@ from ..core.streams import stream, wants
 from ..jobs.problems import JobNotFound, LeaseLost
 from . import operations, queries, rules
 from .problems import OutputMismatch, RunNotFound, RunNotOpen, RunSuperseded, WatermarkOpen
-from .schemas import BeginWish, PartStored, PopulationParams, PublishWish, RowsParams, RunRead, RunWork
+from .schemas import BeginWish, FactsParams, PartStored, PublishWish, RowsParams, RunRead, RunWork
 from .score_tables import score_table
 from .uploads import received
 
 router = APIRouter(prefix="/v1/analytics/runs", tags=["Workers"], route_class=Route)
-CanSeeCustomers = Annotated[Principal, Security(authorize, scopes=["customers:read"])]
+CanSeeTouchpoints = Annotated[Principal, Security(authorize, scopes=["touchpoints:read"])]
 CanStream = Annotated[Principal, Security(authorize, scopes=["scores:write"])]
 CanWrite = Annotated[Principal, Security(authorize_once, scopes=["scores:write"])]
 
@@ -35,7 +35,10 @@ _HEADER: Final = (
     "customer_id,recency_score,frequency_score,monetary_score,recency_days,order_count,amount,currency,"
     "observation_count,status,reason"
 )
-_POPULATION: Final = "customer_id\n0198c5a0-5d3f-7c3a-9f0e-2b7d4c1e8a77\n"
+_FACTS: Final = (
+    "customer_id,kind,occurred_us,amount_minor,currency\n"
+    "0198c5a0-5d3f-7c3a-9f0e-2b7d4c1e8a77,order.placed,1769850600000000,433016,USD\n"
+)
 _BODY: Final[dict[str, Any]] = {
     "requestBody": {
         "required": True,
@@ -70,28 +73,31 @@ async def begin_analytics_run(run_id: UUID, wish: BeginWish, session: Session, r
 
 
 @router.get(
-    "/{run_id:uuid}/population",
-    summary="Stream whom a run is about",
+    "/{run_id:uuid}/facts",
+    summary="Stream the facts of a run",
     response_class=Response,
     responses={
-        200: {"description": "One id a line", "content": {CSV: {"schema": {"type": "string"}, "example": _POPULATION}}},
+        200: {"description": "One fact a line", "content": {CSV: {"schema": {"type": "string"}, "example": _FACTS}}},
         **problems(RunNotFound, NotAcceptable),
     },
 )
-async def stream_analytics_population(
-    request: Request, run_id: UUID, params: Annotated[PopulationParams, Query()], reads: Reads, who: CanSeeCustomers
+async def stream_analytics_facts(
+    request: Request, run_id: UUID, params: Annotated[FactsParams, Query()], reads: Reads, who: CanSeeTouchpoints
 ) -> Response:
-    """Stream the ids of the customers in a range whom the run is about, in order: those who were not archived when it
-    was asked for. A worker leaves all others out, whatever else it reads of them.
+    """Stream the touchpoints that a run is computed from, of the customers in a range, in no order: those of its kinds,
+    recorded up to its watermark, of customers who were not archived when it was asked for. `occurred_us` counts
+    microseconds since 1970 in UTC, `amount_minor` is in minor units of the currency. What is streamed is final once the
+    run could be begun.
 
-    Scope: customers:read.
+    Scope: touchpoints:read.
     """
     wants(request, ("csv",))
     run = await reads.row(queries.OPENED_RUN, run_id=run_id)
     if run is None:
         raise RunNotFound(f"No run {run_id}")
-    ids = queries.population(run["watermark"], params.customer_from, params.customer_before)
-    return stream(request, ids, "csv")
+    kinds = orjson.loads(run["parameters"])["kinds"]
+    facts = queries.facts(run["watermark"], kinds, params.customer_from, params.customer_before)
+    return stream(request, facts, "csv")
 
 
 @router.put(

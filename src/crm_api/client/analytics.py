@@ -1,6 +1,6 @@
 """Typed calls about runs and scores: for those who want one, and for the workers that compute it."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 from uuid import UUID
 
@@ -53,18 +53,11 @@ async def begin_run(api: ApiClient, run_id: UUID | str, lease_id: UUID, *, custo
     return RunWork.model_validate(await api.put(f"/v1/analytics/runs/{run_id}/work", body))
 
 
-def stream_population(api: ApiClient, run_id: UUID | str, customers: CustomerRange) -> AsyncIterator[bytes]:
-    """Download the ids of the customers in a range whom a run is about, as CSV."""
-    return api.stream_out(f"/v1/analytics/runs/{run_id}/population", _bounds(customers), CSV)
-
-
-def stream_facts(
-    api: ApiClient, run: RunRead, customers: CustomerRange, *, fields: Sequence[str], kinds: Sequence[str]
-) -> AsyncIterator[bytes]:
-    """Download the touchpoints of a range that a run is to read, as CSV: those recorded up to its watermark."""
-    wanted = {"fields": ",".join(fields), "kind": list(kinds), "recorded_until": run.watermark.isoformat()}
-    wanted["unordered"] = "true"
-    return api.stream_out("/v1/touchpoints", {**wanted, **_bounds(customers)}, CSV)
+def stream_facts(api: ApiClient, run_id: UUID | str, customers: CustomerRange) -> AsyncIterator[bytes]:
+    """Download the touchpoints of a range that a run is computed from, as CSV in no order."""
+    bounds = {"customer_from": customers.first, "customer_before": customers.before}
+    wanted = {name: None if bound is None else str(bound) for name, bound in bounds.items()}
+    return api.stream_out(f"/v1/analytics/runs/{run_id}/facts", wanted, CSV)
 
 
 async def send_rows(api: ApiClient, run_id: UUID | str, lease_id: UUID, part: int, rows: bytes) -> PartStored:
@@ -80,8 +73,3 @@ async def publish_run(api: ApiClient, run_id: UUID | str, lease_id: UUID, report
     body = {"lease_id": str(lease_id), **report}
     path = f"/v1/analytics/runs/{run_id}/publish"
     return RunRead.model_validate(await api.post(path, body, idempotency_key=str(lease_id)))
-
-
-def _bounds(customers: CustomerRange) -> dict[str, str | None]:
-    bounds = {"customer_from": customers.first, "customer_before": customers.before}
-    return {name: None if bound is None else str(bound) for name, bound in bounds.items()}

@@ -156,17 +156,14 @@ def listed(names: frozenset[str], *, after: bool, items: bool) -> Prepared:
     return Prepared(statement.order_by(Touchpoint.customer_id, Touchpoint.id).limit(bindparam("limit")))
 
 
-def exported(
-    values: Mapping[str, Any], form: str, fields: Sequence[str] | None, *, unordered: bool = False
-) -> Select[Any]:
+def exported(values: Mapping[str, Any], form: str, fields: Sequence[str] | None) -> Select[Any]:
     """Answer all touchpoints of a filter as a stream writes them, by customer and id. Errors: InvalidRequest."""
     columns = _CSV_COLUMNS if form == "csv" else _JSON_COLUMNS
     whole = FIELDS if form == "ndjson" else tuple(name for name in columns if name != "items")
     chosen = chosen_fields(fields, columns) or whole
     statement = visible().add_columns(*(columns[name]().label(name) for name in chosen))
     conditions = [CONDITIONS[name](bindparam(name, value, _TYPES.get(name, Text()))) for name, value in values.items()]
-    statement = statement.where(*conditions)
-    return statement if unordered else statement.order_by(Touchpoint.customer_id, Touchpoint.id)
+    return statement.where(*conditions).order_by(Touchpoint.customer_id, Touchpoint.id)
 
 
 def chosen_fields(fields: Sequence[str] | None, offered: Mapping[str, Any] | Sequence[str]) -> list[str]:

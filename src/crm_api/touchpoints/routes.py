@@ -85,7 +85,7 @@ async def list_touchpoints(
     values = await listing.final_values_of(reads, params)
     fields = params.fields.split(",") if params.fields else None
     if (form := wants(request)) != "json":
-        return stream(request, queries.exported(values, form, fields, unordered=params.unordered), form)
+        return stream(request, queries.exported(values, form, fields), form)
     page = Listing(request, params)
     documents = await listing.page_of_all(reads, params, page, values)
     chosen = queries.chosen_fields(fields, queries.FIELDS) or queries.FIELDS

@@ -222,6 +222,3 @@ class TouchpointListParams(_Filter):
             description="Only these fields, in this order, separated by commas: `customer_id,kind,occurred_at`",
         ),
     ] = None
-    unordered: Annotated[
-        bool, Field(description="A stream sends rows as they are found, which is sooner than by customer and id")
-    ] = False
