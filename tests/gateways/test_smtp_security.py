@@ -1,20 +1,14 @@
 """Passwords and messages travel encrypted where they can, and passwords nowhere else."""
 
-import ssl
-from datetime import UTC, datetime, timedelta
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
 import pytest
-from aiosmtpd.smtp import AuthResult
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from workers.gateways import ConsoleGateway, FileGateway, SmtpGateway, SmtpServer, open_gateway
 from workers.settings import SettingsWrong, WorkerSettings
 
+from ..secure_sink import secured, write_certificate
 from ..smtp_sink import SmtpSink
 from .conftest import SENDER, mail, soon
 from .scripted import scripted
@@ -25,30 +19,7 @@ ANN = "ann@example.org"
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A certificate for 127.0.0.1 that nobody trusts, with its key."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "sink")])
-    now = datetime.now(UTC)
-    builder = x509.CertificateBuilder(name, name, key.public_key(), 1, now - timedelta(1), now + timedelta(1))
-    builder = builder.add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), False)
-    made = builder.sign(key, hashes.SHA256())
-    path = tmp_path_factory.mktemp("tls") / "sink.pem"
-    hidden = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    path.write_bytes(made.public_bytes(serialization.Encoding.PEM) + hidden)
-    return path
-
-
-def secured(certificate: Path, seen: list[Any]) -> SmtpSink:
-    """A mail server with STARTTLS and a login."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate)
-
-    def authenticate(server: Any, session: Any, envelope: Any, mechanism: str, data: Any) -> AuthResult:
-        seen.append((data.login, data.password, session.ssl is not None))
-        return AuthResult(success=data.password == b"s:cr@t", handled=False)
-
-    return SmtpSink(tls_context=context, require_starttls=True, auth_required=True, authenticator=authenticate)
+    return write_certificate(tmp_path_factory.mktemp("tls") / "sink.pem")
 
 
 async def test_a_login_goes_over_tls(certificate: Path) -> None:

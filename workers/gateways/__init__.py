@@ -15,6 +15,7 @@ __all__ = [
     "SmtpGateway",
     "SmtpServer",
     "open_gateway",
+    "smtp_server",
 ]
 
 
@@ -23,7 +24,7 @@ def open_gateway(settings: WorkerSettings) -> Gateway:
     match settings.email_gateway:
         case "smtp":
             return SmtpGateway(
-                _server(settings),
+                smtp_server(settings),
                 connections=settings.smtp_connections,
                 patience_seconds=settings.smtp_patience_seconds,
             )
@@ -33,7 +34,8 @@ def open_gateway(settings: WorkerSettings) -> Gateway:
             return FileGateway(settings.home / "outbox")
 
 
-def _server(settings: WorkerSettings) -> SmtpServer:
+def smtp_server(settings: WorkerSettings) -> SmtpServer:
+    """Answer the mail server that the settings name. Errors: SettingsWrong, which does not quote a password."""
     if settings.smtp_url is None:
         raise SettingsWrong("CRM_SMTP_URL: missing; it names the mail server, as in smtp://user:password@host:port")
     try:

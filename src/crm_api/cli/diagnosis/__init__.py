@@ -45,6 +45,8 @@ _AWAY: Final = (
 
 async def examine(limits: Limits | None = None) -> list[Finding]:
     """Look at everything, and change nothing: no folder, file, table or process is made for it."""
+    from . import mail  # it loads parts of the worker, which no other command needs
+
     settings, findings = machine.check_settings()
     if settings is None:
         return findings
@@ -52,6 +54,7 @@ async def examine(limits: Limits | None = None) -> list[Finding]:
     patient.secret = _secret(settings, patient.home)
     for look in _HERE:
         findings += await asyncio.to_thread(look, patient)
+    findings += await mail.check_mail(patient)
     findings += await database.open_database(patient)
     try:
         for name, ask in _IN_DATABASE.items():

@@ -28,6 +28,7 @@ class Limits:
     """From where on something is worth telling."""
 
     clock_seconds: float = 1.0
+    mail_seconds: float = 5.0
     idle_transaction_seconds: float = 60.0
     lease_expired_seconds: float = 60.0
     job_waits_seconds: float = 300.0
