@@ -21,8 +21,10 @@ from crm_api.outreach.message_schemas import MOST_CLAIMED, ClaimedMessage, Claim
 from .gateways import Gateway, HandOverUnknown, Outcome, mime
 
 TICK_SECONDS: Final = 2.0
-LANES: Final = 4
-"""Batches under way at once: while one is with the gateway, another is with the API."""
+LANES: Final = 8
+"""Batches under way at once: while one is with the gateway, others are claimed and rendered."""
+HANDED_OVER_AT_ONCE: Final = 4
+"""Batches between the API's `handing_over` and their report: what nobody can say anything of when this process dies."""
 _LONGEST_REPORT: Final = 300
 log = structlog.get_logger()
 
@@ -43,6 +45,7 @@ class Mailer:
     def __init__(self, api: ApiClient, gateway: Gateway) -> None:
         self._api, self._gateway = api, gateway
         self._stopping = asyncio.Event()
+        self._handing_over = asyncio.Semaphore(HANDED_OVER_AT_ONCE)
         self._api_away = False
 
     async def run(self) -> None:
@@ -90,7 +93,8 @@ class Mailer:
         if reports:
             await outreach.report_messages(self._api, claimed.lease_id, gateway.name, reports)
         if prepared:
-            await self._hand_over(claimed, prepared)
+            async with self._handing_over:
+                await self._hand_over(claimed, prepared)
         return True
 
     async def _reconciled(self, message: ClaimedMessage) -> dict[str, Any]:

@@ -42,6 +42,7 @@ _NOTE: Final = """
 UPDATE message m SET address = n.address, decision_id = n.decision_id
 FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::uuid[]) AS n (customer_id, id, address, decision_id)
 WHERE m.customer_id = n.customer_id AND m.id = n.id
+  AND (m.address, m.decision_id) IS DISTINCT FROM (n.address, n.decision_id)
 """
 
 
