@@ -50,14 +50,16 @@ class Mailer:
 
     async def run(self) -> None:
         """Work in lanes; a failure of the API is waited out."""
-        await asyncio.gather(*(self._lane() for _ in range(LANES)))
+        began = time.monotonic()
+        await asyncio.gather(*(self._lane(began + TICK_SECONDS * number / LANES) for number in range(LANES)))
         await self._gateway.close()
 
     def stop(self) -> None:
         """Claim no more."""
         self._stopping.set()
 
-    async def _lane(self) -> None:
+    async def _lane(self, phase: float) -> None:
+        """Work; with nothing to do ask every tick, after each of the other lanes has asked in its turn."""
         while not self._stopping.is_set():
             try:
                 did_something = await self._round()
@@ -69,11 +71,11 @@ class Mailer:
                 log.error("mailing_broke", error=type(error).__name__, exc_info=error)
                 did_something = False
             if not did_something:
-                await self._rest()
+                await self._rest(TICK_SECONDS - (time.monotonic() - phase) % TICK_SECONDS)
 
-    async def _rest(self) -> None:
+    async def _rest(self, seconds: float) -> None:
         try:
-            async with asyncio.timeout(TICK_SECONDS):
+            async with asyncio.timeout(seconds):
                 await self._stopping.wait()
         except TimeoutError:
             return

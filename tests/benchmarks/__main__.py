@@ -5,14 +5,14 @@ import asyncio
 from pathlib import Path
 
 from .bulk_rows import measure_export, measure_ingest, measure_rfm
-from .outreach_rows import measure_plan, measure_send
+from .outreach_rows import measure_due, measure_plan, measure_send
 from .report import Line, Round, write_report
 from .request_rows import measure_requests
 from .stage import Stage, stage
 
-BULK_ROWS = ("batch ingest", "export", "rfm", "plan a send", "e-mail")
+BULK_ROWS = ("batch ingest", "export", "rfm", "plan a send", "e-mail", "due campaign")
 MOST_FOR_MAIL = 10_000
-"""Sending does not depend on how many customers there are, so it is measured at the first size."""
+"""Sending does not depend on how many customers there are, so it and its beginning are measured at the first size."""
 REQUEST_ROWS = ("read one", "list 100", "create touchpoint", "upsert customer")
 
 
@@ -57,6 +57,8 @@ async def _measure(set_up: Stage, asked: argparse.Namespace, wanted: set[str]) -
         lines.append(await measure_plan(set_up, few))
     if set_up.customers <= MOST_FOR_MAIL and (not wanted or "e-mail" in wanted):
         lines.append(await measure_send(set_up, few))
+    if set_up.customers <= MOST_FOR_MAIL and (not wanted or "due campaign" in wanted):
+        lines.append(await measure_due(set_up, few))
     if not wanted or "batch ingest" in wanted:
         lines.append(await measure_ingest(set_up, few, asked.lines))
     return lines

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 from uuid import uuid4
@@ -9,6 +10,7 @@ from uuid import uuid4
 import aiosmtplib
 import asyncpg
 import httpx
+import redis
 
 from crm_api.outreach.rendering import Rendered
 from workers.gateways import mime
@@ -113,6 +115,41 @@ async def measure_send(stage: Stage, rounds: int) -> Line:
             mine = await _campaign(stage, client, stage.folder / f"sent-{number}.jsonl")
             line.rounds.append(Round(mine["mails/s"] / beside["mails/s"], mine, beside))
     return line
+
+
+async def measure_due(stage: Stage, rounds: int) -> Line:
+    """Measure how long after its time a campaign's first mail arrives; each round once more, with Redis flushed."""
+    line = Line("due campaign starts (seconds)", f"{stage.customers:,}", "≤ 5", note="absolute, the later of both")
+    connection: asyncpg.Connection = await stage.connect()
+    await connection.execute(_CONSENTS)
+    await connection.execute(_TEMPLATE, TEMPLATE)
+    await connection.close()
+    headers = {"Authorization": f"Bearer {stage.token}"}
+    async with httpx.AsyncClient(base_url=stage.base_url, headers=headers, timeout=120) as client:
+        for number in range(rounds):
+            usually = await _late(stage, client, stage.folder / f"due-{number}.jsonl", flushes=False)
+            flushed = await _late(stage, client, stage.folder / f"flushed-{number}.jsonl", flushes=True)
+            told = {"seconds": usually, "Redis flushed": flushed}
+            line.rounds.append(Round(max(usually, flushed), told, {}))
+    return line
+
+
+async def _late(stage: Stage, client: httpx.AsyncClient, log: Path, *, flushes: bool) -> float:
+    """Schedule a campaign while a worker is there, and say how late its first mail is."""
+    with sink_process(log) as url:
+        environment = {"CRM_EMAIL_GATEWAY": "smtp", "CRM_SMTP_URL": url, "CRM_SMTP_STARTTLS": "never"}
+        with worker_of(stage, environment):
+            campaign = await _draft(client, "due")
+            at = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=6)
+            wish = {"launch_at": f"{at:%Y-%m-%dT%H:%M:%S}"}
+            (await client.post(f"/v1/campaigns/{campaign}/launch", json=wish)).raise_for_status()
+            if flushes:
+                with redis.Redis.from_url(stage.valkey.url) as connection:
+                    connection.flushall()
+            while not read_log(log):
+                await asyncio.sleep(0.1)
+        (await client.post(f"/v1/campaigns/{campaign}/stop")).raise_for_status()
+    return float(read_log(log)[0]["at"]) - at.timestamp()
 
 
 async def _alone(log: Path) -> dict[str, Any]:
