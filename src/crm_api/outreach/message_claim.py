@@ -8,7 +8,7 @@ from uuid import UUID
 
 import asyncpg
 import orjson
-from sqlalchemy import ARRAY, Text, Uuid, any_, bindparam, cast, select
+from sqlalchemy import ARRAY, Text, Uuid, any_, bindparam, cast
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ..core.db import driver
@@ -156,10 +156,9 @@ async def _ready(
 def _people_asked(terms: recipients.Terms) -> Prepared:
     """Prepare the look at some customers: whether they may still get it, and what its words may name."""
     meant = Customer.customer_id == any_(bindparam("customer_ids", type_=ARRAY(Uuid)))
-    judged = recipients.judged(terms, meant).subquery()
     columns = (Customer.given_name, Customer.family_name, Customer.organization_name, Customer.language)
     custom = cast(Customer.custom_fields, Text).label("custom_fields")
-    return Prepared(select(judged, *columns, custom).join(Customer, Customer.customer_id == judged.c.customer_id))
+    return Prepared(recipients.judged_few(terms, meant, *columns, custom))
 
 
 async def _people(

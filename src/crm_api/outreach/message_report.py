@@ -30,10 +30,10 @@ UPDATE message_due d SET state = 'handing_over', attempt = attempt + 1, gateway 
 FROM campaign c
 WHERE d.lease_id = $1 AND d.message_id = ANY($2::uuid[]) AND d.state IN ('claimed', 'handing_over')
   AND d.leased_until > statement_timestamp() AND c.id = d.campaign_id AND c.status = 'running'
-  AND NOT EXISTS (
-    SELECT FROM consent w
-    WHERE w.customer_id = d.customer_id AND w.channel = c.channel AND w.purpose = c.purpose AND w.state = 'withdrawn'
-  )
+  AND (
+    SELECT w.state FROM consent w
+    WHERE w.customer_id = d.customer_id AND w.channel = c.channel AND w.purpose = c.purpose
+  ) IS DISTINCT FROM 'withdrawn'
 RETURNING d.message_id
 """
 _LET_GO: Final = """
