@@ -16,6 +16,33 @@ pytestmark = pytest.mark.xdist_group("live")
 
 
 GUIDES = sorted(path.name for path in (ROOT / "docs").glob("*.md"))
+PROMISES = {
+    "customers.md": (
+        '"result":"created"',
+        '"changed":["contact_points","tags"]',
+        '"custom_fields":{"shoe_size":42.5}',
+        '"summary":{"received":3,"created":1,"updated":1,"repeated":0,"rejected":1}',
+        '"summary":{"received":1,"created":1,"updated":0,"repeated":0,"rejected":0}',
+        "id,kind,display_name,given_name",
+    ),
+    "consents.md": (
+        '"is_current":true,"result":"created"',
+        '"result":"repeated"',
+        "did you mean newsletter?",
+        '"summary":{"received":3,"created":2,"repeated":0,"rejected":1}',
+        '"channel":"phone","purpose":"service"',
+        "id,customer_id,channel,purpose,state,occurred_at",
+        '"display_name":"Dora Example"',  # the older withdrawal of the import does not count
+        '"address":"dora@example.com"',
+    ),
+    "touchpoints.md": (
+        '"summary":{"received":3,"created":1,"repeated":0,"rejected":2}',
+        '"summary":{"received":3,"created":0,"repeated":1,"rejected":2}',
+        "customer_id,kind,occurred_at,amount,currency",
+        '"paid_amount":"3.99"',
+    ),
+}
+"""What the commands of a guide print, and what its prose says of them; more than that they succeed."""
 
 
 def blocks(page: str) -> list[str]:
@@ -73,8 +100,14 @@ def test_every_command_works_and_ends_with_a_decided_offer(printed: str) -> None
 @pytest.mark.usefixtures("printed")
 @pytest.mark.parametrize("guide", GUIDES)
 def test_every_command_of_a_guide_works(environment: dict[str, str], guide: str) -> None:
-    """The guides begin where the README ends, in a new terminal: its first block gives address and token."""
-    run([blocks("README.md")[0], *blocks(f"docs/{guide}")], environment)
+    """The guides begin where the README ends, in a new terminal: its first block says address and token again."""
+    told = run([blocks("README.md")[0], *blocks(f"docs/{guide}")], environment)
+    for promise in PROMISES.get(guide, ()):
+        assert promise in told
+
+
+def test_what_is_promised_is_of_guides_that_exist() -> None:
+    assert set(PROMISES) <= set(GUIDES)
 
 
 def test_the_readme_names_the_commands_of_the_makefile() -> None:
