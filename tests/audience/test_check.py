@@ -120,6 +120,7 @@ def test_without_touchpoints_and_segments_neither_is_offered() -> None:
         ({"count": BOUGHT, "gte": 1}, "/count"),
         ({"sum": "amount", "of": BOUGHT, "gte": EUROS}, "/sum"),
         ({"segment": "01980c2e-7b1c-7a52-9c0e-4d1f5b8f3a10"}, "/segment"),
+        ({"segment_name": "churn-risk"}, "/segment_name"),
     ):
         assert [(finding.pointer, finding.code) for finding in check(read_tree(tree), bare)] == [
             (where, "not-offered-here")

@@ -81,6 +81,7 @@ def test_the_examples_of_the_design_are_read() -> None:
     ("definition", "where", "code"),
     [
         (5, "", "no-node"),
+        ([], "", "no-node"),
         (None, "", "no-node"),
         ({}, "", "no-node"),
         ({"fields": "age", "gte": 1}, "", "no-node"),
@@ -102,6 +103,7 @@ def test_the_examples_of_the_design_are_read() -> None:
         ({"field": "name", "eq": "x" * 1001}, "/eq", "string_too_long"),
         ({"segment": "churn-risk"}, "/segment", "uuid_parsing"),
         ({"segment": 5}, "/segment", "uuid_type"),
+        ({"segment_name": ""}, "/segment_name", "string_too_short"),
         ({"count": BOUGHT, "gte": "3"}, "/gte", "int_type"),
         ({"count": BOUGHT, "gte": 3.0}, "/gte", "int_type"),
         ({"count": BOUGHT, "gte": True}, "/gte", "int_type"),
@@ -172,7 +174,7 @@ def test_trees_as_large_as_allowed_are_read() -> None:
 
 def test_the_schema_names_every_kind_of_node() -> None:
     schema = Body.model_json_schema()
-    kinds = {"AllOf", "AnyOf", "Not", "FieldTest", "InSegment", "TouchpointCount", "TouchpointSum"}
+    kinds = {"AllOf", "AnyOf", "Not", "FieldTest", "InSegment", "InNamedSegment", "TouchpointCount", "TouchpointSum"}
     assert kinds | {"Audience", "Value", "Money", "Touchpoints"} == set(schema["$defs"])
     assert {branch["$ref"].split("/")[-1] for branch in schema["$defs"]["Audience"]["oneOf"]} == kinds
     assert all(schema["$defs"][kind]["examples"] for kind in kinds)
@@ -180,7 +182,7 @@ def test_the_schema_names_every_kind_of_node() -> None:
 
 
 @pytest.mark.parametrize(
-    "kind", ["AllOf", "AnyOf", "Not", "FieldTest", "InSegment", "TouchpointCount", "TouchpointSum"]
+    "kind", ["AllOf", "AnyOf", "Not", "FieldTest", "InSegment", "InNamedSegment", "TouchpointCount", "TouchpointSum"]
 )
 def test_the_examples_in_the_schema_are_trees(kind: str) -> None:
     for example in Body.model_json_schema()["$defs"][kind]["examples"]:

@@ -4,23 +4,23 @@ from .catalog import OPERATORS, Amount, Catalog, Column, Countable, Field, Field
 from .check import AudienceRefused, Finding, check, checked
 from .depends import depends_on, windows_of
 from .print_text import print_text
+from .segment_names import with_segment_ids
 from .to_sql import condition
+from .touchpoint_nodes import TouchpointCount, Touchpoints, TouchpointSum
 from .tree import (
     LANGUAGE_VERSION,
     AllOf,
     AnyOf,
     Audience,
     FieldTest,
+    InNamedSegment,
     InSegment,
     Not,
-    Operator,
-    TouchpointCount,
-    Touchpoints,
-    TouchpointSum,
     Tree,
     read_tree,
     write_tree,
 )
+from .values import Operator
 from .windows import Bounds, Moment, moving_bounds
 
 __all__ = [
@@ -39,6 +39,7 @@ __all__ = [
     "FieldTest",
     "FieldType",
     "Finding",
+    "InNamedSegment",
     "InSegment",
     "Moment",
     "Not",
@@ -56,5 +57,6 @@ __all__ = [
     "print_text",
     "read_tree",
     "windows_of",
+    "with_segment_ids",
     "write_tree",
 ]

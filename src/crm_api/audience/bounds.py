@@ -12,6 +12,8 @@ MOST_VALUES: Final = 1_000
 MOST_VALUES_IN_ALL: Final = 10_000
 LONGEST_TEXT: Final = 1_000
 MOST_WILDCARDS: Final = 8
+LONGEST_AUDIENCE: Final = 500_000
+"""Characters of an audience that is written as text."""
 
 
 def bounded(value: Any) -> Any:

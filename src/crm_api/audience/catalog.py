@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from typing import Any, Final, Literal
 
 from sqlalchemy import ColumnElement
 from sqlalchemy.orm import InstrumentedAttribute
 
-from .tree import Operator
+from ..core.read import Prepared
+from .names import nearest
+from .values import Operator
 
 FieldType = Literal["text", "choice", "integer", "number", "boolean", "date", "datetime", "money", "set", "segment"]
 Column = ColumnElement[Any] | InstrumentedAttribute[Any]
@@ -46,6 +47,7 @@ class Field:
     currency: money only; the column with the currency beside the amount, or the one currency all amounts are in.
     unit: what numbers count, for people: "days".
     source: where the fact comes from, for people: "profile", "custom", "score".
+    names: segment only; lists `id`, `name` and `name_normalized` of the segments that can be named.
     """
 
     name: str
@@ -58,6 +60,7 @@ class Field:
     operators: tuple[Operator, ...] | None = None
     currency: Column | str | None = None
     source: str = "profile"
+    names: Prepared | None = None
 
     def __post_init__(self) -> None:
         if (self.type == "money") != (self.currency is not None):
@@ -137,9 +140,3 @@ class Catalog:
 
     def __len__(self) -> int:
         return len(self._fields)
-
-
-def nearest(name: str, names: Iterable[str]) -> str | None:
-    """Answer the name most like another in any letter case, if one is."""
-    spelled = {each.lower(): each for each in names}
-    return next((spelled[each] for each in get_close_matches(name.lower(), spelled, n=1)), None)

@@ -1,45 +1,44 @@
 """Typing of a tree against a catalog: everything wrong with an audience, each with the place where it is."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any, Final
 
 from pydantic import MISSING
 
-from .catalog import Amount, Catalog, FieldType, nearest
+from .catalog import Amount, Catalog, FieldType
+from .names import nearest
 from .operands import WrongOperand, operand
-from .tree import (
-    AllOf,
-    AnyOf,
-    Audience,
-    FieldTest,
-    InSegment,
-    Not,
-    Operator,
-    TouchpointCount,
-    Touchpoints,
-    TouchpointSum,
-)
+from .touchpoint_nodes import TouchpointCount, Touchpoints, TouchpointSum
+from .tree import AllOf, AnyOf, Audience, FieldTest, InNamedSegment, InSegment, Not
+from .values import Operator
+from .written import Place
 
 _MOST_FINDINGS: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing wrong: a pointer into the tree (RFC 6901), a stable code, a sentence, the nearest valid name."""
+    """One thing wrong: a pointer into the tree (RFC 6901), a stable code, a sentence, the nearest valid name; in a tree
+    that was read from text, its place there.
+    """
 
     pointer: str
     code: str
     detail: str
     nearest: str | None = None
+    place: Place | None = None
 
 
 class AudienceRefused(Exception):
     """The audience does not fit the catalog."""
 
-    def __init__(self, findings: list[Finding]) -> None:
+    def __init__(self, findings: list[Finding], tree: Audience) -> None:
         super().__init__("; ".join(f"{finding.pointer}: {finding.detail}" for finding in findings))
+        text = tree.written
+        if text is not None:
+            findings = [replace(each, place=text.find(each.pointer.split("/"))) for each in findings]
         self.findings = findings
 
 
@@ -71,7 +70,7 @@ def check(tree: Audience, catalog: Catalog) -> list[Finding]:
 def checked(tree: Audience, catalog: Catalog) -> Audience:
     """Answer the tree itself. Errors: AudienceRefused with all findings."""
     if findings := check(tree, catalog):
-        raise AudienceRefused(findings)
+        raise AudienceRefused(findings, tree)
     return tree
 
 
@@ -90,6 +89,9 @@ def _in_node(node: Audience, catalog: Catalog, pointer: str) -> Iterator[Finding
         case InSegment():
             if catalog.segment is None:
                 yield _not_here(f"{pointer}/segment", "Membership in a segment")
+        case InNamedSegment():
+            # Whoever takes an audience from a request puts ids in place of names first (segment_names.py).
+            yield _not_here(f"{pointer}/segment_name", "A segment by its name")
         case TouchpointCount():
             yield from _in_count(node, catalog, pointer)
         case TouchpointSum():

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from pydantic import MISSING
 
 from .catalog import Catalog
-from .tree import AllOf, AnyOf, Audience, FieldTest, InSegment, Not, TouchpointCount, Touchpoints, TouchpointSum
+from .touchpoint_nodes import TouchpointCount, Touchpoints, TouchpointSum
+from .tree import AllOf, AnyOf, Audience, FieldTest, InSegment, Not
 
 
 def depends_on(tree: Audience, catalog: Catalog) -> frozenset[str]:

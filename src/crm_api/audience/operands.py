@@ -11,8 +11,9 @@ from ..core.money import Money
 from ..core.schemas import Day, Instant
 from ..core.text import folded, normalized
 from .bounds import MOST_WILDCARDS
-from .catalog import Column, FieldType, nearest
-from .tree import Operator
+from .catalog import Column, FieldType
+from .names import nearest
+from .values import Operator
 
 _LARGEST: Final = 2**63 - 1  # bigint
 _EXPECTED: Final[dict[FieldType, str]] = {

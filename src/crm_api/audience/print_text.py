@@ -16,21 +16,13 @@ from typing import Any, Final
 from pydantic import MISSING
 
 from ..core.money import Money
-from .tree import (
-    AllOf,
-    AnyOf,
-    Audience,
-    FieldTest,
-    InSegment,
-    Not,
-    Operator,
-    TouchpointCount,
-    Touchpoints,
-    TouchpointSum,
-)
+from .touchpoint_nodes import TouchpointCount, Touchpoints, TouchpointSum
+from .tree import AllOf, AnyOf, Audience, FieldTest, InNamedSegment, InSegment, Not
+from .values import Operator
 
 _WORDS: Final = (
-    "all and any between count false from has in in_segment is known last like not of or sum true unknown until where"
+    "all and any between consents count false from has in in_segment is known last like not of or sum true unknown "
+    "until where"
 )
 RESERVED: Final = frozenset(_WORDS.split())
 _PLAIN: Final = re.compile(r"[a-z_][a-z0-9_]*(\.[a-z0-9_]+)*")
@@ -59,6 +51,8 @@ def _node(node: Audience, within: int) -> str:
             return f"not {_node(inner, _NOT)}"
         case InSegment(segment=segment):
             return f'in_segment("{segment}")'
+        case InNamedSegment(segment_name=name):
+            return f"in_segment({_value(name)})"
         case FieldTest(field=name):
             return _compared(_name(name), *node.comparison)
         case TouchpointCount(count=touchpoints):
@@ -96,7 +90,7 @@ def _window(node: TouchpointCount | TouchpointSum) -> str:
 
 
 def _name(name: str) -> str:
-    if _PLAIN.fullmatch(name) and not RESERVED.intersection(name.split(".")):
+    if _PLAIN.fullmatch(name) and name not in RESERVED:
         return name
     return "`" + json.dumps(name, ensure_ascii=False)[1:-1].replace("`", "\\u0060") + "`"
 

@@ -4,9 +4,11 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from ..core.problems import Problem, finding
-from .check import AudienceRefused
+from .check import AudienceRefused, Finding
+from .tree import Audience
 
 
 class InvalidAudience(
@@ -15,7 +17,8 @@ class InvalidAudience(
     """The tree is well-formed, but a field, an operator or a value in it is none that is offered.
 
     Each entry of `errors` has a JSON pointer into the request body, a code, what would be right, and `nearest`, the
-    nearest valid name, where one is near. `GET /v1/fields` lists the fields, their types and operators. Nothing was
+    nearest valid name, where one is near. In an audience written as text, the pointer leads to the text, `line` and
+    `column` to the place in it. `GET /v1/fields` lists the fields, their types and operators. Nothing was
     stored.
     """
 
@@ -32,13 +35,19 @@ def audience_at(pointer: str) -> Iterator[None]:
         raise invalid_audience(refused, pointer) from None
 
 
+def findings_in(tree: Audience, found: list[Finding], pointer: str) -> list[dict[str, Any]]:
+    """Write findings in a tree that stands at a place of the body as the entries of a problem's `errors`."""
+    return [_error(each, pointer) for each in AudienceRefused(found, tree).findings]
+
+
 def invalid_audience(refused: AudienceRefused, pointer: str) -> InvalidAudience:
     """Make the problem of a refusal."""
-    errors = [
-        {
-            **finding(pointer + each.pointer, each.code, each.detail),
-            **({"nearest": each.nearest} if each.nearest else {}),
-        }
-        for each in refused.findings
-    ]
+    errors = [_error(found, pointer) for found in refused.findings]
     return InvalidAudience(errors[0]["detail"], errors=errors)
+
+
+def _error(found: Finding, pointer: str) -> dict[str, Any]:
+    near = {"nearest": found.nearest} if found.nearest else {}
+    if found.place is None:
+        return {**finding(pointer + found.pointer, found.code, found.detail), **near}
+    return {**finding(pointer, found.code, found.detail), **found.place._asdict(), **near}

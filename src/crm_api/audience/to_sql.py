@@ -35,18 +35,9 @@ from ..core.money import Money
 from .catalog import Catalog, Column, Countable, Field, FieldType, Test
 from .check import Summed, checked
 from .operands import operand
-from .tree import (
-    AllOf,
-    AnyOf,
-    Audience,
-    FieldTest,
-    InSegment,
-    Not,
-    Operator,
-    TouchpointCount,
-    Touchpoints,
-    TouchpointSum,
-)
+from .touchpoint_nodes import TouchpointCount, Touchpoints, TouchpointSum
+from .tree import AllOf, AnyOf, Audience, FieldTest, InNamedSegment, InSegment, Not
+from .values import Operator
 from .windows import Bounds, Moment, between, bound_name, last
 
 # Types that compare with an index on the column whatever its width is: bigint with int, text with varchar.
@@ -106,6 +97,8 @@ class _Compiler:
                 field = self._catalog.segment
                 assert field is not None  # noqa: S101  # check() saw to it
                 return _unless(field.matches(lambda column: column == literal(segment, Uuid())), wanted)
+            case InNamedSegment():
+                raise AssertionError("check() lets no name of a segment through")
             case TouchpointCount():
                 return self._count(node, wanted)
             case TouchpointSum():

@@ -3,6 +3,7 @@
     {"all": [node, …]}   {"any": [node, …]}   {"not": node}
     {"field": "country", "in": ["DE", "AT"]}                         a field of the catalog and exactly one operator
     {"segment": "0198…"}                                             membership in another segment
+    {"segment_name": "churn-risk"}                                   the same by its name; kept and answered as its id
     {"count": {"touchpoint": "page.viewed", "where": node}, "last": "P14D", "gte": 3}
     {"sum": "amount", "of": {"touchpoint": "order.placed", "where": node}, "from": "2026-01-01", "until": "2026-07-01",
      "gte": {"amount": "500.00", "currency": "EUR"}}
@@ -15,115 +16,39 @@ Windows: `last` takes PnD, PnW, PnM (whole local dates of the business's time zo
 (rolling); `from` and `until` are local dates, `until` is the first date after the window. No window is the whole
 history.
 
+An audience may also be given as text (parse_text.py), which is read into the same tree; the tree is kept and answered.
+
 A missing value is not a match: {"field": "country", "ne": "DE"} leaves out customers without a country,
 {"not": {"field": "country", "eq": "DE"}} takes them in.
 """
 
 import json
-from collections.abc import Iterable
-from datetime import date
-from typing import Annotated, Any, ClassVar, Final, Literal, Self
+from typing import Annotated, Any, ClassVar, Final
 from uuid import UUID
 
 from pydantic import (
     MISSING,
-    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
     Discriminator,
     Field,
-    FiniteFloat,
     Tag,
     TypeAdapter,
-    WithJsonSchema,
-    model_validator,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
 )
-from pydantic_core import PydanticCustomError
 from typing_extensions import TypeAliasType
 
-from ..core.money import Money
-from ..core.schemas import Day
-from .bounds import LONGEST_TEXT, MOST_NODES, MOST_VALUES, bounded
-from .windows import DURATION_PATTERN, duration
+from .bounds import MOST_NODES, bounded
+from .text_form import TextToo, read_text
+from .touchpoint_nodes import TouchpointCount, Touchpoints, TouchpointSum
+from .values import Comparing, Name, Node, Operator, TwoValues, Value, Values
 
 LANGUAGE_VERSION: Final = 1
 
-Operator = Literal["eq", "ne", "in", "gt", "gte", "lt", "lte", "between", "like", "has", "known"]
 
-
-def _kind_of_value(value: Any) -> str | None:
-    """Tell the branch of `Value`; bool before int, because True is an int."""
-    if isinstance(value, bool):
-        return "Boolean"
-    if isinstance(value, int | float):
-        return "Number"
-    if isinstance(value, str):
-        return "Text"
-    return "Money" if isinstance(value, dict | Money) else None
-
-
-Value = TypeAliasType(
-    "Value",
-    Annotated[
-        Annotated[bool, Tag("Boolean")]
-        | Annotated[int | FiniteFloat, Tag("Number"), WithJsonSchema({"type": "number"})]
-        | Annotated[str, Field(max_length=LONGEST_TEXT), Tag("Text")]
-        | Annotated[Money, Tag("Money")],
-        Discriminator(
-            _kind_of_value,
-            custom_error_type="no-value",
-            custom_error_message="A value is text, a number, true, false, or money with its amount and currency",
-        ),
-        Field(
-            description="Dates and times are text: `2026-01-31`, `2026-01-31T09:30:00Z`. "
-            "The field's type says what is expected"
-        ),
-    ],
-)
-Values = Annotated[list[Value], Field(min_length=1, max_length=MOST_VALUES)]
-TwoValues = Annotated[list[Value], Field(min_length=2, max_length=2, description="Low and high, both included")]
-Count = Annotated[int, Field(ge=0, le=1_000_000_000)]
-Name = Annotated[str, Field(min_length=1, max_length=100)]
-Duration = Annotated[
-    str,
-    AfterValidator(duration),
-    WithJsonSchema({"type": "string", "pattern": DURATION_PATTERN, "examples": ["P14D"]}),
-]
-WindowDate = Annotated[Day, Field(ge=date(1900, 1, 1), le=date(2200, 12, 31))]
-
-
-class _Node(BaseModel):
-    """What all nodes share."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False, serialize_by_alias=True)
-
-    def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
-        return [(name, value) for name, value in super().__repr_args__() if value is not MISSING]
-
-
-class _Comparing(_Node):
-    """A node with exactly one operator."""
-
-    _operators: ClassVar[dict[Operator, str]]
-
-    @property
-    def comparison(self) -> tuple[Operator, Any]:
-        """The operator and what stands after it."""
-        return next((name, getattr(self, attribute)) for name, attribute in self._given())
-
-    def _given(self) -> list[tuple[Operator, str]]:
-        return [(name, attribute) for name, attribute in self._operators.items() if attribute in self.model_fields_set]
-
-    @model_validator(mode="after")
-    def _has_one_operator(self) -> Self:
-        if len(self._given()) != 1:
-            names = ", ".join(self._operators)
-            raise PydanticCustomError("one-operator", "Give exactly one of {names}", {"names": names})
-        return self
-
-
-class FieldTest(_Comparing):
+class FieldTest(Comparing):
     """A condition on one field of the catalog (`GET /v1/fields`). Exactly one operator."""
 
     model_config = ConfigDict(
@@ -133,7 +58,7 @@ class FieldTest(_Comparing):
             "examples": [{"field": "country", "in": ["DE", "AT"]}, {"field": "age", "gte": 30}],
         }
     )
-    _operators = {
+    _operators: ClassVar[dict[Operator, str]] = {
         **{name: name for name in ("eq", "ne", "gt", "gte", "lt", "lte", "between", "like", "has", "known")},
         "in": "in_",
     }
@@ -154,7 +79,7 @@ class FieldTest(_Comparing):
     known: Annotated[bool, Field(description="Whether there is a value at all")] | MISSING = MISSING
 
 
-class InSegment(_Node):
+class InSegment(Node):
     """Membership in another segment, as last built."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"segment": "01980c2e-7b1c-7a52-9c0e-4d1f5b8f3a10"}]})
@@ -162,102 +87,15 @@ class InSegment(_Node):
     segment: Annotated[UUID, Field(description="Id of the segment")]
 
 
-class Touchpoints(_Node):
-    """Which touchpoints of a customer are meant: one kind, narrowed by their own fields."""
+class InNamedSegment(Node):
+    """Membership in another segment, told by its name. What is kept and answered has the segment's id instead."""
 
-    model_config = ConfigDict(
-        json_schema_extra={"examples": [{"touchpoint": "page.viewed", "where": {"field": "channel", "eq": "web"}}]}
-    )
+    model_config = ConfigDict(json_schema_extra={"examples": [{"segment_name": "churn-risk"}]})
 
-    touchpoint: Annotated[Name, Field(description="Kind of the touchpoints", examples=["order.placed"])]
-    where: (
-        Annotated[
-            "Audience", Field(description="Tests of the touchpoint's fields: channel, campaign, source and others")
-        ]
-        | MISSING
-    ) = MISSING
+    segment_name: Annotated[str, Field(min_length=1, max_length=200, description="Name of the segment")]
 
 
-class _Windowed(_Comparing):
-    """An aggregate of touchpoints in a window."""
-
-    _operators = {name: name for name in ("eq", "ne", "gt", "gte", "lt", "lte", "between")}
-
-    last: Duration | MISSING = Field(
-        MISSING,
-        description="ISO 8601 duration. PnD, PnW, PnM: whole local dates of the business's time zone, today included; "
-        "PTnH, PTnM: rolling",
-    )
-    from_: WindowDate | MISSING = Field(MISSING, alias="from", description="First local date of the window")
-    until: WindowDate | MISSING = Field(MISSING, description="First local date after the window")
-
-    @model_validator(mode="after")
-    def _has_one_window(self) -> Self:
-        if self.last is not MISSING and (self.from_ is not MISSING or self.until is not MISSING):
-            raise PydanticCustomError("one-window", "Give either last, or from and until")
-        if self.from_ is not MISSING and self.until is not MISSING and self.from_ >= self.until:
-            raise PydanticCustomError("empty-window", "The window is empty: until is the first date after it")
-        return self
-
-
-class _Counting(_Comparing):
-    """What is counted; a base of its own and the last one, so that a tree is written in the order it is read."""
-
-    count: Touchpoints
-
-
-class TouchpointCount(_Windowed, _Counting):
-    """How many touchpoints there are in a window, compared by exactly one operator. None at all is 0."""
-
-    model_config = ConfigDict(
-        json_schema_extra={"examples": [{"count": {"touchpoint": "page.viewed"}, "last": "P14D", "gte": 3}]}
-    )
-
-    eq: Count | MISSING = MISSING
-    ne: Count | MISSING = MISSING
-    gt: Count | MISSING = MISSING
-    gte: Count | MISSING = MISSING
-    lt: Count | MISSING = MISSING
-    lte: Count | MISSING = MISSING
-    between: Annotated[list[Count], Field(min_length=2, max_length=2)] | MISSING = MISSING
-
-
-class _Summing(_Comparing):
-    """What is summed."""
-
-    sum: Annotated[Name, Field(description="Name of the amount", examples=["amount"])]
-    of: Touchpoints
-
-
-class TouchpointSum(_Windowed, _Summing):
-    """Sum of an amount over touchpoints in a window, compared by exactly one operator. The sum of none is 0.
-
-    Only amounts in the currency compared with are added up; nothing is converted.
-    """
-
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "sum": "amount",
-                    "of": {"touchpoint": "order.placed"},
-                    "last": "P365D",
-                    "gte": {"amount": "500.00", "currency": "EUR"},
-                }
-            ]
-        }
-    )
-
-    eq: Value | MISSING = MISSING
-    ne: Value | MISSING = MISSING
-    gt: Value | MISSING = MISSING
-    gte: Value | MISSING = MISSING
-    lt: Value | MISSING = MISSING
-    lte: Value | MISSING = MISSING
-    between: TwoValues | MISSING = MISSING
-
-
-class AllOf(_Node):
+class AllOf(Node):
     """Every branch holds."""
 
     model_config = ConfigDict(
@@ -267,7 +105,7 @@ class AllOf(_Node):
     all: Annotated[list["Audience"], Field(min_length=1, max_length=MOST_NODES)]
 
 
-class AnyOf(_Node):
+class AnyOf(Node):
     """At least one branch holds."""
 
     model_config = ConfigDict(
@@ -277,7 +115,7 @@ class AnyOf(_Node):
     any: Annotated[list["Audience"], Field(min_length=1, max_length=MOST_NODES)]
 
 
-class Not(_Node):
+class Not(Node):
     """The node does not hold, be it that it is false or that a value is missing."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"not": {"field": "country", "eq": "DE"}}]})
@@ -293,6 +131,7 @@ _BRANCHES: Final[dict[str, type[BaseModel]]] = {
     "count": TouchpointCount,
     "sum": TouchpointSum,
     "segment": InSegment,
+    "segment_name": InNamedSegment,
 }
 
 
@@ -300,7 +139,7 @@ def _kind_of_node(value: Any) -> str | None:
     """Tell the branch by the key that is there; called as its class, so as not to be taken for a step of a pointer."""
     if isinstance(value, dict):
         return next((branch.__name__ for key, branch in _BRANCHES.items() if key in value), None)
-    return type(value).__name__ if isinstance(value, _Node) else None
+    return type(value).__name__ if isinstance(value, Node) else None
 
 
 Audience = TypeAliasType(
@@ -312,24 +151,32 @@ Audience = TypeAliasType(
         | Annotated[FieldTest, Tag("FieldTest")]
         | Annotated[TouchpointCount, Tag("TouchpointCount")]
         | Annotated[TouchpointSum, Tag("TouchpointSum")]
-        | Annotated[InSegment, Tag("InSegment")],
+        | Annotated[InSegment, Tag("InSegment")]
+        | Annotated[InNamedSegment, Tag("InNamedSegment")],
         Discriminator(
             _kind_of_node,
             custom_error_type="no-node",
-            custom_error_message="A node is an object with one of the keys all, any, not, field, count, sum, segment",
+            custom_error_message="A node is an object with one of the keys " + ", ".join(_BRANCHES),
         ),
         Field(description="Which customers: a tree of conditions"),
     ],
 )
 
-Tree = Annotated[Audience, BeforeValidator(bounded)]
-"""The type of a whole audience in an input model: its size is bounded before anything else is looked at."""
+
+def _read(value: Any, read: ValidatorFunctionWrapHandler) -> Any:
+    """Read a whole audience, of JSON or text."""
+    return read_text(value, read) if isinstance(value, str) else read(bounded(value))
+
+
+Tree = Annotated[Audience, WrapValidator(_read), TextToo()]
+"""The type of a whole audience in an input model, as JSON or text: its size is bounded before anything else is looked
+at."""
 
 Touchpoints.model_rebuild()
 for _branch in _BRANCHES.values():
     _branch.model_rebuild()
 
-_TREE: Final[TypeAdapter[Audience]] = TypeAdapter(Tree)
+_TREE: Final[TypeAdapter[Audience]] = TypeAdapter(Annotated[Audience, BeforeValidator(bounded)])
 
 
 def read_tree(value: Any) -> Audience:

@@ -28,6 +28,8 @@ from .problems import (
 _AWAY: Final = ("08", "53", "57", "40", "55P03", "25P03")
 _WRONG_DATA: Final = ("22",)
 _MOST_FINDINGS: Final = 50
+_PLACES: Final = ("line", "column", "nearest")
+"""What a validator that reads a language of its own says beside: where in the text, and what was meant perhaps."""
 
 
 def install_handlers(app: FastAPI) -> None:
@@ -106,7 +108,7 @@ async def _answer_invalid(request: Request, error: Exception) -> Response:
     return _answered(request, problem)
 
 
-def request_findings(errors: Sequence[Mapping[str, Any]], body: Any) -> list[dict[str, str]]:
+def request_findings(errors: Sequence[Mapping[str, Any]], body: Any) -> list[dict[str, Any]]:
     """Rewrite pydantic's findings on a request as ours: which part, which pointer, which code."""
     tree = _parsed(body)
     found = []
@@ -118,7 +120,8 @@ def request_findings(errors: Sequence[Mapping[str, Any]], body: Any) -> list[dic
             else "".join(f"/{escaped_token(step)}" for step in steps)
         )
         code = str(error["type"]).replace("_", "-")
-        found.append(finding(place, code, str(error["msg"]), part=str(part)))
+        more = {name: value for name, value in error.get("ctx", {}).items() if name in _PLACES}
+        found.append({**finding(place, code, str(error["msg"]), part=str(part)), **more})
     return found
 
 

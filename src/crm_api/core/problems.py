@@ -52,7 +52,7 @@ class Problem(Exception):
         self,
         detail: str = "",
         *,
-        errors: Iterable[Mapping[str, str]] = (),
+        errors: Iterable[Mapping[str, Any]] = (),
         headers: Mapping[str, str] | None = None,
         **members: Any,
     ) -> None:
@@ -112,6 +112,9 @@ class FindingDocument(BaseModel):
     pointer: Annotated[str, Field(description="RFC 6901 pointer into the part of the request that `in` names")]
     code: str
     detail: str
+    line: Annotated[int | None, Field(description="Where the member is a text in a language of its own")] = None
+    column: Annotated[int | None, Field(description="Beside `line`; both count from 1")] = None
+    nearest: Annotated[str | None, Field(description="The nearest valid name, where one is near")] = None
 
 
 class ProblemDocument(BaseModel, extra="allow"):

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from ..audience import Catalog, Moment, condition
+from ..audience import Catalog, Moment, condition, with_segment_ids
 from ..audience.problems import audience_at
 from ..core.paging import Cursors
 from ..core.problems import InvalidRequest
@@ -20,7 +20,8 @@ async def search(
     conditions = queries.chosen(Shape(archived=wish.archived))
     if wish.audience is not None:
         with audience_at("/audience"):
-            conditions.append(condition(wish.audience, catalog, moment))
+            meant = await with_segment_ids(wish.audience, catalog, reads)
+            conditions.append(condition(meant, catalog, moment))
     binding = ["customers/search", wish.model_dump(mode="json", exclude={"limit", "cursor", "count"})]
     after = None if wish.cursor is None else _read_cursor(cursors, binding, wish.cursor)
     statement = queries.page(queries.documents().where(*conditions), wish.sort, after=after is not None)

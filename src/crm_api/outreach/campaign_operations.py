@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ..access import Principal
-from ..audience import LANGUAGE_VERSION, Catalog, Moment
+from ..audience import LANGUAGE_VERSION, Catalog, Moment, write_tree
 from ..core.clock import now
 from ..core.etags import check_version
 from ..core.failures import request_findings
@@ -202,7 +202,9 @@ def _tell(session: AsyncSession, by: str, campaign_id: UUID, what: str, **told: 
 async def _values(session: AsyncSession, wish: CampaignWish, catalog: Catalog) -> dict[str, Any]:
     """Answer what a wish puts into the columns. Errors: InvalidRequest, InvalidAudience."""
     await _check_references(session, wish)
-    audience = None if wish.audience is None else await approve(session, wish.audience, catalog, "/audience")
+    audience = None
+    if wish.audience is not None:
+        audience = write_tree(await approve(session, wish.audience, catalog, "/audience"))
     cost = wish.unit_cost
     return {
         "name": wish.name,
@@ -249,11 +251,13 @@ def _merged(campaign: Campaign, patch: CampaignPatch) -> CampaignWish:
     elif tree.get("segment_id") is not None and patch.segment_id is not MISSING:
         tree["audience"] = None if patch.audience is MISSING else tree["audience"]
     try:
-        return CampaignWish.model_validate_json(dump(tree))
+        wish = CampaignWish.model_validate_json(dump(tree))
     except ValidationError as wrong:
         errors: Any = [{**each, "loc": ("body", *each["loc"])} for each in wrong.errors(include_url=False)]
         found = request_findings(errors, tree)
         raise InvalidRequest(found[0]["detail"], errors=found) from None
+    # The audience as it was read: written as text, it knows where in the text its parts stand.
+    return wish if patch.audience is MISSING else wish.model_copy(update={"audience": patch.audience})
 
 
 def _wish_of(campaign: Campaign) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from ..audience.catalog import nearest
+from ..audience.names import nearest
 from ..core.ids import source_id_uuid
 from ..core.problems import InvalidRequest, finding
 from ..touchpoints.schemas import EARLIEST, TouchpointCreate

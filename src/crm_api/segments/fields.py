@@ -5,7 +5,7 @@ from sqlalchemy import ColumnElement, exists
 from ..audience import Field, Test
 from ..customers.models import Customer
 from .models import Membership, Segment
-from .queries import visible_membership
+from .queries import NAMES, visible_membership
 
 
 def _is_member(test: Test) -> ColumnElement[bool]:
@@ -29,5 +29,6 @@ FIELDS = (
         source="segment",
         matches=_is_member,
         depends_on=frozenset(),  # the tree names the segment: `segment:<id>`
+        names=NAMES,
     ),
 )

@@ -73,6 +73,8 @@ SEGMENT: Final[Select[*tuple[Any, ...]]] = (
     .where(SegmentVersion.number == Segment.definition_version)
 )
 MEMBER_COUNT: Final = Prepared(select(Segment.member_count).where(Segment.id == bindparam("segment_id", type_=Uuid)))
+_NAMES: Final[Select[*tuple[Any, ...]]] = select(Segment.id, Segment.name, Segment.name_normalized)
+NAMES: Final = Prepared(_NAMES.where(Segment.archived_at.is_(None)))
 ONE_SEGMENT: Final = Prepared(SEGMENT.where(Segment.id == bindparam("segment_id", type_=Uuid)))
 IS_CUSTOMER: Final = Prepared(
     select(Customer.customer_id).where(Customer.customer_id == bindparam("customer_id", type_=Uuid))

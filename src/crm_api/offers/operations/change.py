@@ -94,11 +94,13 @@ def merged(offer: Offer, patch: OfferPatch) -> OfferWish:
     if patch.channels is not MISSING:
         tree["channels"] = _merged_channels(tree["channels"], patch)
     try:
-        return OfferWish.model_validate_json(dump(tree))
+        wish = OfferWish.model_validate_json(dump(tree))
     except ValidationError as wrong:
         errors: Any = [{**each, "loc": ("body", *each["loc"])} for each in wrong.errors(include_url=False)]
         found = request_findings(errors, tree)
         raise InvalidRequest(found[0]["detail"], errors=found) from None
+    # The audience as it was read: written as text, it knows where in the text its parts stand.
+    return wish if patch.eligibility is MISSING else wish.model_copy(update={"eligibility": patch.eligibility})
 
 
 def wish_of(offer: Offer) -> dict[str, Any]:

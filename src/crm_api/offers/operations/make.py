@@ -8,7 +8,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ...access import Principal
-from ...audience import LANGUAGE_VERSION, Catalog
+from ...audience import LANGUAGE_VERSION, Catalog, write_tree
 from ...core.clock import now
 from ...core.db import before_commit
 from ...core.ids import new_id
@@ -49,7 +49,7 @@ async def values_of(session: AsyncSession, wish: OfferWish, catalog: Catalog) ->
     """Answer what a wish puts into the columns of an offer. Errors: InvalidAudience."""
     eligibility = None
     if wish.eligibility is not None:
-        eligibility = await approve(session, wish.eligibility, catalog, "/eligibility")
+        eligibility = write_tree(await approve(session, wish.eligibility, catalog, "/eligibility"))
     return {
         "name": wish.name,
         "description": wish.description,

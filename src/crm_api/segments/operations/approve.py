@@ -6,23 +6,24 @@ from uuid import UUID
 from sqlalchemy import ARRAY, Uuid, any_, literal, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from ...audience import Audience, AudienceRefused, Catalog, Finding, checked, read_tree, write_tree
-from ...audience.problems import audience_at
-from ...core.problems import finding
+from ...audience import Audience, AudienceRefused, Catalog, Finding, checked, read_tree, with_segment_ids
+from ...audience.problems import audience_at, findings_in
+from ...core.db import driver
+from ...core.read import Reader
 from ..models import Segment, SegmentVersion
 from ..problems import SegmentCycle
 from ..rules import cycle, references
 
 
-async def approve(session: AsyncSession, tree: Audience, catalog: Catalog, pointer: str) -> Any:
-    """Answer the JSON to be stored of an audience that stands at a place of the body: `approve(…, "/definition")`.
+async def approve(session: AsyncSession, tree: Audience, catalog: Catalog, pointer: str) -> Audience:
+    """Answer the audience to be stored for one that stands at a place of the body: `approve(…, "/definition")`.
 
     Errors: InvalidAudience.
     """
     with audience_at(pointer):
-        checked(tree, catalog)
-        await _check_references(session, tree)
-    return write_tree(tree)
+        approved = checked(await with_segment_ids(tree, catalog, Reader(await driver(session))), catalog)
+        await _check_references(session, approved)
+    return approved
 
 
 async def _check_references(session: AsyncSession, tree: Audience) -> None:
@@ -32,7 +33,8 @@ async def _check_references(session: AsyncSession, tree: Audience) -> None:
     there = set(await session.scalars(select(Segment.id).where(_is_among(Segment.id, {each for _, each in wanted}))))
     if missing := [(place, segment) for place, segment in wanted if segment not in there]:
         raise AudienceRefused(
-            [Finding(place, "unknown-segment", f"No segment has the id {segment}") for place, segment in missing[:20]]
+            [Finding(place, "unknown-segment", f"No segment has the id {segment}") for place, segment in missing[:20]],
+            tree,
         )
 
 
@@ -49,9 +51,8 @@ async def check_cycle(session: AsyncSession, segment: Segment, definition: Audie
         names = await _names(session, way)
         told = " → ".join(names)
         place = next(place for place, other in references(definition) if other == way[1])
-        raise SegmentCycle(
-            f"The way leads back: {told}", errors=[finding(pointer + place, "segment-cycle", told)], cycle=names
-        )
+        (fault,) = findings_in(definition, [Finding(place, "segment-cycle", told)], pointer)
+        raise SegmentCycle(f"The way leads back: {told}", errors=[fault], cycle=names)
 
 
 async def _references_of(session: AsyncSession, segments: set[UUID]) -> dict[UUID, frozenset[UUID]]:

@@ -9,7 +9,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ...access import Principal
-from ...audience import Audience, Catalog
+from ...audience import Audience, Catalog, write_tree
 from ...core.clock import now
 from ...core.etags import check_version
 from ...core.text import normalized
@@ -99,11 +99,11 @@ async def _redefine(
     """Make a definition the segment's next version; says whether it is another than the present one."""
     approved = await approve(session, definition, catalog, "/definition")
     present = await session.get_one(SegmentVersion, (segment.id, segment.definition_version))
-    if approved == present.definition:
+    if write_tree(approved) == present.definition:
         return False
     # Two changes must not close a cycle together.
     await session.execute(select(func.pg_advisory_xact_lock(_REFERENCES_LOCK)))
-    await check_cycle(session, segment, definition, "/definition")
+    await check_cycle(session, segment, approved, "/definition")
     segment.definition_version += 1
-    add_version(session, who, segment.id, segment.definition_version, definition)
+    add_version(session, who, segment.id, segment.definition_version, approved)
     return True

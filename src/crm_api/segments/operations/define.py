@@ -23,7 +23,7 @@ async def define(session: AsyncSession, who: Principal, wish: SegmentCreate, cat
 
     Errors: InvalidAudience, SegmentNameTaken.
     """
-    await approve(session, wish.definition, catalog, "/definition")
+    definition = await approve(session, wish.definition, catalog, "/definition")
     at = now()
     row = insert(Segment).values(
         id=new_id(),
@@ -41,7 +41,7 @@ async def define(session: AsyncSession, who: Principal, wish: SegmentCreate, cat
     made: UUID | None = await session.scalar(unique.returning(Segment.id))
     if made is None:
         raise await name_taken(session, wish.name)
-    add_version(session, who, made, 1, wish.definition)
+    add_version(session, who, made, 1, definition)
     record(session, who.client_id, "segment.defined", ("segment", made))
     emit(session, "segment.defined", {"id": str(made), "name": wish.name})
     return made

@@ -4,7 +4,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, func, select
 
-from ...audience import Audience, Catalog, Moment, condition, depends_on, print_text, write_tree
+from ...audience import Audience, Catalog, Moment, condition, depends_on, print_text, with_segment_ids, write_tree
 from ...audience.problems import audience_at
 from ...core.read import Prepared, Reader
 from ...customers.models import Customer
@@ -16,6 +16,7 @@ SAMPLE_SIZE = 20
 async def preview(reader: Reader, definition: Audience, catalog: Catalog, moment: Moment) -> dict[str, Any]:
     """Say whom a definition means now: how many exactly, and some of them. Errors: InvalidAudience."""
     with audience_at("/definition"):
+        definition = await with_segment_ids(definition, catalog, reader)
         meant = condition(definition, catalog, moment)
     counted = await reader.row(Prepared(select(func.count()).select_from(matching(meant).subquery())))
     sample = await reader.rows(Prepared(_sample(meant)))

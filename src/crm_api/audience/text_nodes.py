@@ -1,0 +1,183 @@
+"""Builds the nodes that a text means, as the parser recognizes them; each method is named as a rule of the grammar."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from uuid import UUID
+
+from .names import nearest
+from .written import Place, TextRefused, Written
+
+if TYPE_CHECKING:
+    from lark import Token
+
+_SIGNS: Final = {
+    "=": "eq", "==": "eq", "!=": "ne", "<>": "ne", ">": "gt", ">=": "gte", "<": "lt", "<=": "lte",
+}  # fmt: skip
+_UNITS: Final = {"day": "P{}D", "week": "P{}W", "month": "P{}M", "hour": "PT{}H", "minute": "PT{}M"}
+_LARGEST: Final = 2**63 - 1
+_UNQUOTED: Final = re.compile(r'\\.|"')
+
+
+class Part(NamedTuple):
+    """A member of a node, and where it stands."""
+
+    value: Any
+    place: Place
+
+
+def place_of(token: "Token") -> Place:
+    """Answer where a token begins."""
+    return Place(token.line or 1, token.column or 1)
+
+
+class Nodes:
+    """What the parser calls for each rule, with what stands in it: tokens, parts and nodes."""
+
+    def any_of(self, branches: list[Written]) -> Written:
+        return Written(branches[0].place, {"any": branches})
+
+    def all_of(self, branches: list[Written]) -> Written:
+        return Written(branches[0].place, {"all": branches})
+
+    def some(self, found: list[Any]) -> Written:
+        return Written(place_of(found[0]), {"any": found[1:]})
+
+    def every(self, found: list[Any]) -> Written:
+        return Written(place_of(found[0]), {"all": found[1:]})
+
+    def negated(self, found: list[Any]) -> Written:
+        return Written(place_of(found[0]), {"not": found[1]})
+
+    def field_test(self, found: list[Any]) -> Written:
+        name, *comparison = found
+        return _node(name.place, {"field": name}, *_compared(comparison))
+
+    def negated_field_test(self, found: list[Any]) -> Written:
+        name, _, *comparison = found
+        return Written(name.place, {"not": self.field_test([name, *comparison])})
+
+    def count(self, found: list[Any]) -> Written:
+        word, touchpoints, window, *comparison = found
+        return _node(place_of(word), {"count": touchpoints}, window or {}, *_compared(comparison))
+
+    def total(self, found: list[Any]) -> Written:
+        word, amount, touchpoints, window, *comparison = found
+        return _node(place_of(word), {"sum": amount, "of": touchpoints}, window or {}, *_compared(comparison))
+
+    def segment(self, found: list[Any]) -> Written:
+        word, named = found
+        try:
+            return _node(place_of(word), {"segment": Part(str(UUID(named.value)), named.place)})
+        except ValueError:
+            return _node(place_of(word), {"segment_name": named})
+
+    def consent(self, found: list[Any]) -> Written:
+        word, channel, purpose = found
+        name = Part(f"consent.{channel.value}.{purpose.value}", place_of(word))
+        return _node(name.place, {"field": name}, {"eq": Part("granted", name.place)})
+
+    def touchpoints(self, found: list[Any]) -> Written:
+        kind, where = found
+        return _node(kind.place, {"touchpoint": kind}, {} if where is None else {"where": Part(where, where.place)})
+
+    def last(self, found: list[Any]) -> dict[str, Part]:
+        _, number, unit = found
+        return {"last": Part(_duration(number, unit), place_of(number))}
+
+    def since(self, found: list[Any]) -> dict[str, Part]:
+        return {"from": self.day(found[1:])}
+
+    def before(self, found: list[Any]) -> dict[str, Part]:
+        return {"until": self.day(found[1:])}
+
+    def dates(self, found: list[Any]) -> dict[str, Part]:
+        return {"from": self.day(found[1:2]), "until": self.day(found[3:])}
+
+    def number(self, found: list["Token"]) -> Part:
+        (token,) = found
+        try:
+            value = int(token) if token.lstrip("-").isdecimal() else float(token)
+        except ValueError:  # more digits than Python reads at all
+            value = float("inf")
+        if abs(value) > _LARGEST and (isinstance(value, int) or value == float("inf")):
+            raise TextRefused(place_of(token), "number-too-large", "the number is larger than 64 bits hold")
+        return Part(value, place_of(token))
+
+    def money(self, found: list["Token"]) -> Part:
+        amount, currency = found
+        return Part({"amount": str(amount), "currency": str(currency).upper()}, place_of(amount))
+
+    def day(self, found: list["Token"]) -> Part:
+        return Part(str(found[0]), place_of(found[0]))
+
+    def true(self, found: list["Token"]) -> Part:
+        return Part(True, place_of(found[0]))
+
+    def false(self, found: list["Token"]) -> Part:
+        return Part(False, place_of(found[0]))
+
+    def text(self, found: list["Token"]) -> Part:
+        return Part(_unquoted(found[0], found[0][1:-1]), place_of(found[0]))
+
+    def name(self, found: list["Token"]) -> Part:
+        (token,) = found
+        plain = not token.startswith("`")
+        return Part(str(token) if plain else _unquoted(token, token[1:-1]), place_of(token))
+
+
+def _node(place: Place, *members: Mapping[str, Part | Written]) -> Written:
+    """Make a node of its members, in order."""
+    raw: dict[str, Any] = {}
+    places: dict[str, Place] = {}
+    for name, member in ((name, member) for group in members for name, member in group.items()):
+        places[name] = member.place
+        raw[name] = member.value if isinstance(member, Part) else member
+        if isinstance(raw[name], _Several):
+            places |= {f"{name}/{position}": part.place for position, part in enumerate(raw[name])}
+            raw[name] = [part.value for part in raw[name]]
+    return Written(place, raw, places)
+
+
+class _Several(list[Part]):
+    """Values that stand after one operator."""
+
+
+def _compared(found: Sequence[Any]) -> Iterator[Mapping[str, Part]]:
+    """Read an operator and what stands after it."""
+    word, *values = found
+    name = str(word).lower()
+    if name == "is":
+        yield {"known": Part(str(values[0]).lower() == "known", place_of(values[0]))}
+    elif name in ("in", "between"):
+        yield {name: Part(_Several(values), place_of(word))}
+    else:
+        yield {_SIGNS.get(name, name): values[0]}
+
+
+def _duration(number: "Token", unit: "Token") -> str:
+    if not number.isdecimal():
+        raise TextRefused(place_of(number), "duration", "a duration is a whole number of days, weeks, months, …")
+    name = unit.lower().removesuffix("s")
+    if name not in _UNITS:
+        near = nearest(name, _UNITS)
+        raise TextRefused(
+            place_of(unit), "unknown-unit", "a duration is given in days, weeks, months, hours or minutes", near
+        )
+    return _UNITS[name].format(number)
+
+
+def _unquoted(token: "Token", inner: str) -> str:
+    """Read what stands in quotes, as JSON has it."""
+    try:
+        text: str = json.loads(f'"{_UNQUOTED.sub(_escaped, inner)}"', strict=False)
+        text.encode()
+    except ValueError:
+        detail = 'text is written as in JSON: \\" is a quote, \\\\ a backslash, \\u00e4 the letter ä'
+        raise TextRefused(place_of(token), "bad-escape", detail) from None
+    return text
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return '\\"' if found[0] == '"' else found[0]
