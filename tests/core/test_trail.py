@@ -1,5 +1,6 @@
 """Audit and outbox rows share the fate of the change they tell of."""
 
+from datetime import UTC, date, datetime, timedelta, timezone
 from uuid import uuid4
 
 import pytest
@@ -35,3 +36,18 @@ async def test_a_rollback_takes_them_along(database: Database) -> None:
             emit(session, "thing.changed", {"id": name})
             raise RuntimeError
     assert await _counts(database, name) == (0, 0)
+
+
+async def test_times_are_written_as_the_api_writes_them(database: Database) -> None:
+    name = str(uuid4())
+    at = datetime(2026, 1, 31, 9, 30, tzinfo=UTC)
+    told = {"at": at, "there": [{"at": at.astimezone(timezone(timedelta(hours=2)))}], "on": date(2026, 1, 31)}
+    async with database.session() as session:
+        record(session, "tests", "thing.changed", ("thing", name), changes=told)
+        emit(session, "thing.changed", {"id": name, **told})
+    wanted = {"at": "2026-01-31T09:30:00Z", "there": [{"at": "2026-01-31T09:30:00Z"}], "on": "2026-01-31"}
+    async with database.session() as session:
+        changes = await session.scalar(select(AuditEntry.changes).where(AuditEntry.resource_id == name))
+        data = await session.scalar(select(OutboxEvent.data).where(OutboxEvent.data["id"].astext == name))
+    assert changes == wanted
+    assert data == {"id": name, **wanted}

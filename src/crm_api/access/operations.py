@@ -8,7 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from ..core.clock import now
+from ..core.clock import now, written
 from ..core.trail import record
 from ..settings import Settings
 from . import keys
@@ -58,7 +58,7 @@ async def rotate_client(session: AsyncSession, client_id: str, grace: timedelta)
     secret, until = _new_secret(), now() + grace
     client.former_secret_hash, client.former_secret_until = (client.secret_hash, until) if grace else (None, None)
     client.secret_hash = hasher.hash(secret)
-    record(session, "operator", "client.rotated", ("client", client_id), changes={"former_until": until.isoformat()})
+    record(session, "operator", "client.rotated", ("client", client_id), changes={"former_until": written(until)})
     return secret, until
 
 

@@ -11,7 +11,7 @@ from ..access import SCOPES
 from ..access.models import Client
 from ..access.operations import list_clients, register_client
 from ..client.problems import problem_of
-from ..core.clock import now
+from ..core.clock import now, written
 from ..core.db import Database
 from ..settings import Settings, read_settings
 from .home import Home, KeptClient, operator_settings, program
@@ -124,9 +124,9 @@ def _facts(row: Client) -> dict[str, object]:
         "client_id": row.client_id,
         "name": row.name,
         "scopes": row.scopes,
-        "created_at": row.created_at.isoformat(),
-        "revoked_at": row.revoked_at.isoformat() if row.revoked_at else None,
-        "former_secret_until": row.former_secret_until.isoformat() if row.former_secret_until else None,
+        "created_at": written(row.created_at),
+        "revoked_at": written(row.revoked_at) if row.revoked_at else None,
+        "former_secret_until": written(row.former_secret_until) if row.former_secret_until else None,
     }
 
 

@@ -11,6 +11,8 @@ import typer
 from rich.console import Console, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
+from ..core.clock import as_text
+
 _SECONDS_BETWEEN_LINES = 1.0
 
 
@@ -96,4 +98,4 @@ class Output:
         yield advance
 
     def _line(self, facts: Mapping[str, Any] | Sequence[Any]) -> None:
-        typer.echo(json.dumps(facts, default=str))
+        typer.echo(json.dumps(facts, default=as_text))

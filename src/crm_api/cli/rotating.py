@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from ..access.operations import revoke_client, rotate_client
+from ..core.clock import written
 from ..core.db import Database
 from ..core.secret_files import write_secret
 from ..settings import Settings, read_settings
@@ -38,7 +39,7 @@ def rotate(client_id: ClientArgument, grace: GraceOption = "24h", output: Output
     facts = {
         "client_id": client_id,
         "client_secret": secret,
-        "former_secret_until": until.isoformat() if grace else None,
+        "former_secret_until": written(until) if grace else None,
         "saved": kept is not None,
     }
     Output(output).result(facts, told + (kept or "The secret is not shown again."))
@@ -53,7 +54,7 @@ def revoke(client_id: ClientArgument, output: OutputOption = Format.text) -> Non
     told = f"{client_id} is revoked since {since:%Y-%m-%d %H:%M:%S} UTC. Its tokens end within 30 seconds."
     if is_worker:
         told += f"\nThe workers were this client: give them another CRM_WORKER_CLIENT_ID, then {program()} migrate."
-    Output(output).result({"client_id": client_id, "revoked_at": since.isoformat()}, told)
+    Output(output).result({"client_id": client_id, "revoked_at": written(since)}, told)
 
 
 def _keep(given: Settings, home: Home, client_id: str, secret: str) -> str | None:

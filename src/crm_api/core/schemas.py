@@ -7,6 +7,8 @@ from typing import Annotated, Any, Literal
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
+from .clock import written
+
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 _DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 
@@ -37,14 +39,10 @@ def _day(value: Any) -> Any:
     return value
 
 
-def _zulu(value: datetime) -> str:
-    return value.isoformat().replace("+00:00", "Z")
-
-
 Instant = Annotated[
     AwareDatetime,
     BeforeValidator(_instant),
-    PlainSerializer(_zulu, return_type=str, when_used="json"),
+    PlainSerializer(written, return_type=str, when_used="json"),
     WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2026-01-31T09:30:00Z"]}),
 ]
 """A point in time, RFC 3339 with its offset; answers are in UTC and end in Z."""

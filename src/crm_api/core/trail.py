@@ -17,7 +17,7 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
-from .clock import now
+from .clock import as_text, now
 from .closing import Part
 from .db import Act, Base, leave
 from .ids import new_id
@@ -154,11 +154,15 @@ _ADD_ENTRIES: Final = _insertion(AuditEntry)
 _ADD_EVENTS: Final = _insertion(OutboxEvent)
 
 
+def _json(told: dict[str, Any]) -> str:
+    return orjson.dumps(told, default=as_text, option=orjson.OPT_PASSTHROUGH_DATETIME).decode()
+
+
 def _parts(pending: _Pending) -> Iterator[Part]:
     for row in pending.entries:
-        row["changes"] = orjson.dumps(row["changes"], default=str).decode()
+        row["changes"] = _json(row["changes"])
     for row in pending.events:
-        row["data"] = orjson.dumps(row["data"], default=str).decode()
+        row["data"] = _json(row["data"])
     if pending.entries:
         yield Part(_ADD_ENTRIES, [[row[name] for row in pending.entries] for name in _ENTRY_COLUMNS])
     if pending.events:

@@ -2,11 +2,12 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from itertools import chain
 from operator import attrgetter
 from typing import Final, Literal, NamedTuple
 
+from ..core.clock import written
 from ..core.money import decimal_text
 
 LONGEST_VALIDITY: Final = timedelta(hours=24)
@@ -84,9 +85,9 @@ def hindrances(offer: Candidate, channel: str, at: datetime) -> list[Reason]:
     if offer.status != "live":
         found.append(Reason("not-live", f"The offer is {'a draft' if offer.status == 'draft' else 'retired'}."))
     if offer.valid_from is not None and at < offer.valid_from:
-        found.append(Reason("not-yet-valid", f"It is valid from {_written(offer.valid_from)}."))
+        found.append(Reason("not-yet-valid", f"It is valid from {written(offer.valid_from)}."))
     if offer.valid_until is not None and at >= offer.valid_until:
-        found.append(Reason("expired", f"It was valid until {_written(offer.valid_until)}."))
+        found.append(Reason("expired", f"It was valid until {written(offer.valid_until)}."))
     if channel not in offer.channels:
         others = f"only for {', '.join(offer.channels)}" if offer.channels else "nor for any other channel"
         found.append(Reason("no-content-for-channel", f"It has no content for {channel}, {others}."))
@@ -221,7 +222,3 @@ def _margin(offer: Candidate) -> str | None:
     if offer.margin_minor is None or offer.margin_currency is None:
         return None
     return f"{decimal_text(offer.margin_minor, offer.margin_currency)} {offer.margin_currency}"
-
-
-def _written(instant: datetime) -> str:
-    return instant.astimezone(UTC).isoformat().replace("+00:00", "Z")

@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, DateTime, Text, case, exists, func, litera
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ..audience import Moment
-from ..core.clock import now
+from ..core.clock import now, written
 from ..core.db import driver
 from ..core.read import Prepared
 from ..core.trail import emit, record
@@ -114,7 +114,7 @@ class _Progress:
     def cursor(self) -> dict[str, Any]:
         after = None if self.after is None else str(self.after)
         told = {"customer_count": self.customer_count, "size": self.size, "seen": self.seen}
-        return {"as_of": self.as_of.isoformat(), **told, "after": after}
+        return {"as_of": written(self.as_of), **told, "after": after}
 
 
 async def _plan_step(

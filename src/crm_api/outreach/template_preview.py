@@ -8,6 +8,7 @@ from uuid import UUID
 import orjson
 
 from ..access import Principal
+from ..core.clock import written
 from ..core.problems import InsufficientScope, InvalidRequest, finding
 from ..core.read import Reader
 from ..offers.queries import ONE_OFFER
@@ -45,7 +46,7 @@ async def _offer(reader: Reader, who: Principal, offer_id: UUID) -> dict[str, An
     if row is None or content is None:
         told = f"no offer has the id {offer_id}" if row is None else f"{row['code']} has no content for email"
         raise InvalidRequest(told, errors=[finding("/offer_id", "unfit-offer", told)])
-    until = None if row["valid_until"] is None else row["valid_until"].isoformat().replace("+00:00", "Z")
+    until = None if row["valid_until"] is None else written(row["valid_until"])
     return variables.of_offer({"code": row["code"], "name": row["name"], "valid_until": until}, content)
 
 

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from ...access import Principal
 from ...audience import Moment, condition, read_tree
 from ...audience.problems import audience_at
-from ...core.clock import now
+from ...core.clock import now, written
 from ...core.trail import emit, record
 from ...customers.catalog import LivingCatalog, with_custom_fields
 from ...customers.models import Customer
@@ -52,7 +52,7 @@ async def request_build(session: AsyncSession, who: Principal, kind: JobKind, se
     arguments = {
         "segment_id": str(segment_id),
         "definition_version": segment.definition_version,
-        "as_of": now().isoformat(),
+        "as_of": written(now()),
         "time_zone": zone.key,
     }
     job = await enqueue(session, kind, arguments, by=who.client_id, singleton_key=f"{BUILD}:{segment_id}")
