@@ -429,6 +429,75 @@ def test_the_time_limit_counts_the_processors_time() -> None:
     assert time.process_time() - began < 1
 
 
+MARKUP_BOMBS = (
+    "<!--",
+    "<!",
+    "<?",
+    "<![",
+    "</",
+    "<a ",
+    "<a href=",
+    "<a b='",
+    '<a b="',
+    "<a/",
+    "<script>",
+    "</a ",
+    "<b",
+    "<",
+)
+
+
+@pytest.mark.parametrize("piece", MARKUP_BOMBS)
+def test_no_html_is_slow_to_read(piece: str) -> None:
+    html = piece * (HTML_LONGEST // len(piece))
+    began = time.process_time()
+    found = faults({"subject": "x", "text": "x", "html": html})
+    assert rewrite_links(html, lambda url: url) == html
+    took = time.process_time() - began
+    assert took < 1, f"{piece} took {took:.1f} s"
+    assert all("not closed" in each.detail for each in found)
+    assert bool(found) == (piece not in ("<", "<script>")), "a lone sign is text, and a script may go on to the end"
+
+
+def test_what_is_not_closed_is_told_with_its_line() -> None:
+    html = "<p>\n{% comment %}\n<b {{ x }} {% endcomment %}{% if\ntrue %}{{ offer.title }}\n<!-- a {% endif %}> b"
+    [fault] = faults({"subject": "x", "text": "x", "html": html})
+    assert (fault.line, fault.part) == (5, "html")
+    assert "is not closed" in fault.detail
+
+
+@pytest.mark.parametrize(
+    "html",
+    [
+        "<!DOCTYPE html><!--[if mso]><table><![endif]--><![if !mso]><p>{{ offer.title }}</p><![endif]>",
+        "<![foo[ {{ offer.title }}]]><p>x</p>",
+        "<![ % ><?xml version='1.0'?><o:p>&nbsp;</o:p>",
+        "<a title='a > b' href='{{ offer.url }}'\tclass=x/>1 < 2 <3 </a >",
+        "<!--><p>{{ offer.title }}</p><!-- a --!><p>",
+        "<STYLE>p > a { color: red } </p></STYLE ><p =a b= c>",
+    ],
+)
+def test_what_browsers_and_mail_programs_read_is_read(html: str) -> None:
+    assert faults({"subject": "x", "text": "x", "html": html}) == []
+    assert rewrite_links(html, lambda url: url) == html
+
+
+@pytest.mark.parametrize(
+    "html",
+    [
+        "<p title='a'{{ offer.title }}>",
+        "<p a=b'{{ offer.title }}'>",
+        "<p ' {{ offer.title }} '>",
+        "</p title='x' {{ offer.title }}>",
+        "<!--><p {{ offer.title }}><!-- -->",
+        "<script/>{{ offer.title }}</script>",
+        "<style></styles>{{ offer.title }}</style>",
+    ],
+)
+def test_quotes_count_where_browsers_count_them(html: str) -> None:
+    assert [each.code for each in faults({"subject": "x", "text": "x", "html": html})] == ["template-invalid"]
+
+
 def test_a_large_honest_template_is_rendered() -> None:
     row = "<tr><td style='padding: 4px'>{{ offer.title | escape }}</td><td>{{ customer.custom.points }}</td></tr>\n"
     html = "<table>" + row * 400 + "</table>" + "<!-- filling -->\n" * 8_000

@@ -4,10 +4,12 @@ Pure: it imports Liquid and the standard library, so that the API and the worker
 """
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from difflib import get_close_matches
 from functools import lru_cache
+from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
 from liquid import BoundTemplate
@@ -23,7 +25,7 @@ from liquid.static_analysis import Variable
 
 from .bounds import HTML_LONGEST, SUBJECT_LONGEST, TEXT_LONGEST, Code, Limits, RenderRefused
 from .filters import FILTERS, is_date_format
-from .markup import misplaced, rewrite_links
+from .markup import NotClosed, misplaced, rewrite_links
 from .sandbox import Context, line_of
 from .tags import Sandbox
 
@@ -193,7 +195,7 @@ def _scan(part: str, source: str) -> None:
     """Refuse in one pass what the parser would take too long to read. Errors: RenderRefused."""
 
     def refuse(detail: str, place: int) -> RenderRefused:
-        return RenderRefused("template-invalid", detail, line=source.count("\n", 0, place) + 1)
+        return RenderRefused("template-invalid", detail, line=_line_at(source, place))
 
     if len(source) > _LONGEST[part]:
         raise RenderRefused("template-invalid", f"it has more than {_LONGEST[part]} characters")
@@ -225,7 +227,7 @@ def _unknown(used: list[Variable], source: str) -> Iterator[RenderRefused]:
         name = str(variable)
         close = get_close_matches(name, _NAMES, 1)
         advice = f"did you mean {close[0]}?" if close else f"there are {', '.join(_NAMES)} and customer.custom.<key>"
-        line = source.count("\n", 0, variable.span.index) + 1
+        line = _line_at(source, variable.span.index)
         yield RenderRefused("template-invalid", f"there is no variable {name}; {advice}", line=line)
 
 
@@ -277,22 +279,36 @@ def _counted(least: int, most: int) -> str:
 
 
 def _misplaced(source: str) -> Iterator[RenderRefused]:
-    """Find values in HTML that escaping does not protect."""
+    """Find values in HTML that escaping does not protect, and tags that are not closed."""
+    source = _COMMENT.sub(lambda found: "\n" * found[0].count("\n"), source)
     mark = next(sign for code in range(0xE000, 0xF8FF) if (sign := chr(code)) not in source)
     bare: list[str] = []
+    moved: list[tuple[int, int]] = []  # where text begins in the bare HTML and in the source
     lines: list[int] = []
     urls: set[int] = set()
-    place = 0
-    hidden = [found.span() for found in _COMMENT.finditer(source)]
+    place = length = 0
     while opening := _OPENING.search(source, place):
-        end = source.find("}}" if opening[0] == "{{" else "%}", opening.end())
+        moved.append((length, place))
         bare.append(source[place : opening.start()])
-        if opening[0] == "{{" and not any(begin <= opening.start() < until for begin, until in hidden):
+        if opening[0] == "{{":
             if _ADDRESS.match(source, opening.end()):
                 urls.add(len(lines))
-            bare.append(f"{mark}{len(lines)}{mark}")
-            lines.append(source.count("\n", 0, opening.start()) + 1)
-        place = end + 2
-    wrong = misplaced("".join([*bare, source[place:]]), mark, urls)
+            bare[-1] += f"{mark}{len(lines)}{mark}"
+            lines.append(_line_at(source, opening.start()))
+        length += len(bare[-1])
+        place = source.find("}}" if opening[0] == "{{" else "%}", opening.end()) + 2
+    moved.append((length, place))
+    try:
+        wrong = misplaced("".join([*bare, source[place:]]), mark, urls)
+    except NotClosed as unclosed:
+        begin, there = moved[bisect_right(moved, unclosed.place, key=itemgetter(0)) - 1]
+        line = _line_at(source, there + unclosed.place - begin)
+        detail = "what begins here with < is not closed; write &lt; for the sign itself"
+        yield RenderRefused("template-invalid", detail, line=line)
+        return
     for number, why in wrong.items():
         yield RenderRefused("template-invalid", why, line=lines[number])
+
+
+def _line_at(source: str, place: int) -> int:
+    return source.count("\n", 0, place) + 1
