@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from crm_api.core.db import Database
 from crm_api.models import Base
 
-LOCAL = {"idempotency_record", "audit_entry", "outbox_event", "message_due"}
+LOCAL = {"idempotency_record", "audit_entry", "outbox_event", "message_due", "change_mark"}
 """Local queues and trails; they name a customer and are not owned by one."""
 LOOKUPS = {"contact_point_key", "external_id_key"}
 """Lookup tables across customers, keyed by one column."""

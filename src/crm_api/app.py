@@ -54,7 +54,7 @@ from .privacy.fields import CONSENT_FIELDS
 from .segments import member_routes as members
 from .segments import routes as segments
 from .segments.fields import FIELDS as SEGMENT_FIELDS
-from .segments.operations import segment_build
+from .segments.operations import live_segments, segment_build
 from .settings import Settings, SettingsWrong, read_settings
 from .touchpoints import product_routes as products
 from .touchpoints import routes as touchpoints
@@ -119,7 +119,9 @@ def create_app(settings: Settings, job_kinds: Sequence[JobKind] = JOB_KINDS) -> 
     app.state.cursors = Cursors(settings.secret_key.get_secret_value())
     built_in = Catalog([*profile_fields(settings.zone), *SCORE_FIELDS, *SEGMENT_FIELDS], COUNTABLE)
     catalog = LivingCatalog(built_in, (CUSTOM_FIELDS, CONSENT_FIELDS))
-    kinds = (*job_kinds, daily_facts(settings.zone), segment_build(catalog), planning(catalog, settings), cancelling())
+    build = segment_build(catalog)
+    of_segments = (build, live_segments(catalog, build, settings.zone))
+    kinds = (*job_kinds, daily_facts(settings.zone), *of_segments, planning(catalog, settings), cancelling())
     app.state.job_kinds = {kind.name: kind for kind in kinds}
     app.state.catalog = catalog
     app.state.message_signer = Signer(settings.secret_key.get_secret_value())

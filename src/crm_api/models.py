@@ -2,7 +2,7 @@
 
 from .access import models as access
 from .analytics import models as analytics
-from .core import idempotency, trail
+from .core import changes, idempotency, trail
 from .core.db import Base
 from .customers import models as customers
 from .jobs import models as jobs
@@ -18,6 +18,7 @@ __all__ = [
     "access",
     "analytics",
     "campaigns",
+    "changes",
     "customers",
     "idempotency",
     "jobs",

@@ -172,7 +172,7 @@ async def test_membership_in_a_segment_can_be_asked(api: Api, offer: Offered, re
     await offer("OTHERS", eligibility={"not": {"segment": segment["id"]}})
     await api.post(f"/v1/segments/{segment['id']}/builds", expect=202)
     [job] = (await api.post("/v1/jobs/claim", {"worker": "w"}))["data"]
-    for _ in ("the only range", "the publication"):
+    for _ in ("the watch", "the only range", "the publication"):
         await api.post(f"/v1/jobs/{job['id']}/steps", {"lease_id": job["lease_id"]}, expect=200)
     assert codes(await decide(api, ann)) == ["MEMBERS"]
     assert codes(await decide(api, bob)) == ["OTHERS"]

@@ -41,7 +41,7 @@ async def test_a_grant_is_in_the_ledger_counts_now_and_is_told(api: Api, databas
         entry = (await session.scalars(select(AuditEntry).where(AuditEntry.action == "consent.granted"))).one()
         event = (await session.scalars(select(OutboxEvent).where(OutboxEvent.type == "consent.changed"))).one()
     assert (entry.resource_id, str(entry.customer_id), entry.actor) == (line["id"], ann, "tests")
-    about = {"channel": "email", "purpose": "marketing", "state": "granted", "occurred_at": "2026-01-31T09:30:00+00:00"}
+    about = {"channel": "email", "purpose": "marketing", "state": "granted", "occurred_at": AT}
     assert event.data == {"id": line["id"], "customer_id": ann, **about}
     assert str(event.customer_id) == ann
 

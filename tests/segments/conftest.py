@@ -1,5 +1,6 @@
 """The service with small build steps, and a worker that drives them by hand."""
 
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -8,7 +9,7 @@ from fastapi import FastAPI
 
 from crm_api.app import create_app
 from crm_api.core.db import Database
-from crm_api.segments.operations import BUILD, segment_build
+from crm_api.segments.operations import BUILD, LIVE, live_segments, segment_build
 from crm_api.settings import Settings
 
 from ..calling import Api
@@ -16,6 +17,8 @@ from ..jobs.conftest import Worker
 
 STEP = 3
 """Customers a build step looks at in these tests."""
+MOST = 20
+"""Customers of one segment that are looked at by themselves in these tests."""
 Register = Callable[..., Awaitable[str]]
 
 
@@ -23,7 +26,8 @@ Register = Callable[..., Awaitable[str]]
 async def app(settings: Settings, database: Database) -> AsyncIterator[FastAPI]:
     """The service, started; builds of segments take a few customers a step."""
     made = create_app(settings)
-    made.state.job_kinds[BUILD] = segment_build(made.state.catalog, range_size=STEP)
+    build = made.state.job_kinds[BUILD] = segment_build(made.state.catalog, range_size=STEP)
+    made.state.job_kinds[LIVE] = live_segments(made.state.catalog, build, settings.zone, most=MOST)
     async with made.router.lifespan_context(made):
         yield made
 
@@ -54,8 +58,21 @@ class Builder:
 
     async def request(self, segment_id: str) -> dict[str, Any]:
         """Ask for a build; answers the job as claimed by the worker."""
-        await self.api.post(f"/v1/segments/{segment_id}/builds", expect=202)
-        return await self.worker.claim_one()
+        job = await self.api.post(f"/v1/segments/{segment_id}/builds", expect=202)
+        return await self.worker.claim_one(job_id=job["id"])
+
+    async def catch_up(self) -> dict[str, int]:
+        """Do what is due until nothing is: look at those who changed, and build what that asks for; answers the sums
+        of what the live job said.
+        """
+        counts: Counter[str] = Counter()
+        while jobs := await self.worker.claim():
+            for job in jobs:
+                said = await self.finish(job)
+                if job["kind"] == "segment-live":
+                    for each in said:
+                        counts.update(each["counts"])
+        return dict(counts)
 
     async def finish(self, job: dict[str, Any]) -> list[dict[str, Any]]:
         """Run all steps that are left; answers what each said."""

@@ -47,8 +47,8 @@ async def test_a_build_finds_the_members_and_tells_once(
     job = await builder.request(segment_id)
     assert (await builder.read(segment_id))["status"] == "building"
     said = await builder.finish(job)
-    assert len(said) == 8 // STEP + 1 + 1, "three ranges, and the publication"
-    assert [each["counts"]["entered"] for each in said] == [2, 3, 4, 4]
+    assert len(said) == 1 + 8 // STEP + 1 + 1, "the watch, three ranges, and the publication"
+    assert [each["counts"].get("entered") for each in said] == [None, 2, 3, 4, 4]
     segment = await builder.read(segment_id)
     assert {"status": "built", "build": 1, "built_version": 1, "member_count": 4}.items() <= segment.items()
     assert segment["job_id"] == job["id"]

@@ -31,6 +31,7 @@ async def test_a_segment_is_defined_and_read(api: Api) -> None:
         "build": 0,
         "built_version": None,
         "built_at": None,
+        "changed_at": None,
         "member_count": None,
         "job_id": None,
         "version": 1,
@@ -38,7 +39,6 @@ async def test_a_segment_is_defined_and_read(api: Api) -> None:
     }
     assert expected.items() <= made.items()
     assert await api.get(f"/v1/segments/{made['id']}", expect=200) == made
-    await api.send("GET", f"/v1/segments/{made['id']}", headers={"If-None-Match": '"1"'}, expect=304)
 
 
 async def test_names_are_unique_whatever_their_case(api: Api, builder: Builder) -> None:

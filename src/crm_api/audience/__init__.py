@@ -2,7 +2,7 @@
 
 from .catalog import OPERATORS, Amount, Catalog, Column, Countable, Field, FieldType, Test
 from .check import AudienceRefused, Finding, check, checked
-from .depends import depends_on, windows_of
+from .depends import DAY, depends_on, moves_daily, rolling_windows, windows_of
 from .print_text import print_text
 from .segment_names import with_segment_ids
 from .to_sql import condition
@@ -24,6 +24,7 @@ from .values import Operator
 from .windows import Bounds, Moment, moving_bounds
 
 __all__ = [
+    "DAY",
     "LANGUAGE_VERSION",
     "OPERATORS",
     "AllOf",
@@ -53,9 +54,11 @@ __all__ = [
     "checked",
     "condition",
     "depends_on",
+    "moves_daily",
     "moving_bounds",
     "print_text",
     "read_tree",
+    "rolling_windows",
     "windows_of",
     "with_segment_ids",
     "write_tree",

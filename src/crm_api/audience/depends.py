@@ -1,12 +1,16 @@
 """What an audience depends on: the writes after which its answer may be another."""
 
 from collections.abc import Iterator
+from typing import Final
 
 from pydantic import MISSING
 
 from .catalog import Catalog
 from .touchpoint_nodes import TouchpointCount, Touchpoints, TouchpointSum
 from .tree import AllOf, AnyOf, Audience, FieldTest, InSegment, Not
+
+DAY: Final = "day"
+"""What a field depends on that is another tomorrow, though nothing is written."""
 
 
 def depends_on(tree: Audience, catalog: Catalog) -> frozenset[str]:
@@ -22,15 +26,34 @@ def windows_of(tree: Audience) -> frozenset[str]:
     return frozenset(_windows(tree))
 
 
-def _windows(node: Audience) -> Iterator[str]:
+def moves_daily(tree: Audience, catalog: Catalog) -> bool:
+    """Say whether the mere beginning of a day can change the answer: whole days are counted, or a field is an age."""
+    return any(not _rolls(text) for text in windows_of(tree)) or DAY in depends_on(tree, catalog)
+
+
+def rolling_windows(tree: Audience) -> frozenset[tuple[str, str]]:
+    """Answer the windows of hours and minutes, each with the kind of touchpoints that it is laid over."""
+    return frozenset(each for each in _windowed(tree) if _rolls(each[1]))
+
+
+def _rolls(duration: str) -> bool:
+    return duration.startswith("PT")
+
+
+def _windowed(node: Audience) -> Iterator[tuple[str, str]]:
     match node:
         case AllOf(all=branches) | AnyOf(any=branches):
             for branch in branches:
-                yield from _windows(branch)
+                yield from _windowed(branch)
         case Not(not_=inner):
-            yield from _windows(inner)
-        case TouchpointCount(last=text) | TouchpointSum(last=text) if text is not MISSING:
-            yield text
+            yield from _windowed(inner)
+        case TouchpointCount(count=chosen, last=text) | TouchpointSum(of=chosen, last=text) if text is not MISSING:
+            yield chosen.touchpoint, text
+
+
+def _windows(node: Audience) -> Iterator[str]:
+    for _, text in _windowed(node):
+        yield text
 
 
 def _names(node: Audience, catalog: Catalog) -> Iterator[str]:

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import BigInteger, Boolean, ColumnElement, Date, Integer, Numeric, cast, exists, func, select
 from sqlalchemy.types import TypeEngine
 
-from ..audience import Field, Test
+from ..audience import DAY, Field, Test
 from ..audience.catalog import Column, FieldType
 from .custom_values import Declaration
 from .models import ContactPoint, Customer, ExternalId
@@ -34,7 +34,9 @@ def profile_fields(zone: ZoneInfo) -> Iterator[Field]:
     yield _field("family_name", "text", "Family name", Customer.family_name_normalized)
     yield _field("organization_name", "text", "Organization", Customer.organization_name_normalized)
     yield _field("birth_date", "date", "Date of birth", Customer.birth_date)
-    yield _field("age", "integer", "Age", age_on(today, Customer.birth_date), unit="years")
+    yield _field(
+        "age", "integer", "Age", age_on(today, Customer.birth_date), unit="years", depends_on=_CUSTOMER | {DAY}
+    )
     yield _field("language", "choice", "Language", Customer.language)
     yield _field("time_zone", "choice", "Time zone", Customer.time_zone)
     yield _field("country", "choice", "Country of the main address", Customer.country, choices=_COUNTRIES)
@@ -74,7 +76,8 @@ _COUNTRIES: Final = tuple(sorted(COUNTRIES))
 
 
 def _field(name: str, kind: FieldType, label: str, column: Column, **more: Any) -> Field:
-    return Field(name=name, type=kind, label=label, matches=lambda test: test(column), depends_on=_CUSTOMER, **more)
+    more.setdefault("depends_on", _CUSTOMER)
+    return Field(name=name, type=kind, label=label, matches=lambda test: test(column), **more)
 
 
 def _reached_by(kind: str) -> Any:

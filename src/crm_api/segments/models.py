@@ -39,6 +39,10 @@ class Segment(Base):
     built_at: Mapped[datetime | None]
     member_count: Mapped[int | None] = mapped_column(BigInteger)
     job_id: Mapped[UUID | None]
+    changed_at: Mapped[datetime | None]
+    """When the members last changed between two builds."""
+    due_at: Mapped[datetime | None]
+    """When all customers are to be looked at again, because a day has begun; null when dates mean nothing here."""
     version: Mapped[int]
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
@@ -80,3 +84,36 @@ class Membership(Base):
     left_build: Mapped[int | None]
     entered_at: Mapped[datetime]
     left_at: Mapped[datetime | None]
+
+
+class SegmentTopic(Base):
+    """What a segment depends on: writes of this topic can change who is in it (core.changes)."""
+
+    __tablename__ = "segment_topic"
+
+    segment_id: Mapped[UUID] = mapped_column(ForeignKey(Segment.id), primary_key=True)
+    topic: Mapped[str] = mapped_column(primary_key=True)
+
+
+class StaleMembership(Base):
+    """A customer to be looked at again for a segment."""
+
+    __tablename__ = "stale_membership"
+    __table_args__ = ({"info": {"on_erase": "delete"}},)
+
+    segment_id: Mapped[UUID] = mapped_column(primary_key=True)
+    customer_id: Mapped[UUID] = mapped_column(primary_key=True)
+
+
+class MembershipDue(Base):
+    """When a customer is to be looked at again for a segment, because a window of hours or minutes moves on."""
+
+    __tablename__ = "membership_due"
+    __table_args__ = (
+        Index("ix_membership_due_due_at", "due_at"),
+        {"info": {"on_erase": "delete"}},
+    )
+
+    segment_id: Mapped[UUID] = mapped_column(primary_key=True)
+    customer_id: Mapped[UUID] = mapped_column(primary_key=True)
+    due_at: Mapped[datetime]

@@ -62,6 +62,7 @@ SEGMENT: Final[Select[*tuple[Any, ...]]] = (
         Segment.current_build.label("build"),
         Segment.built_version,
         Segment.built_at,
+        Segment.changed_at,
         Segment.member_count,
         Segment.job_id,
         Segment.version,
@@ -209,13 +210,30 @@ class Range:
         return and_(true(), *bounds)
 
 
+@dataclass(frozen=True, slots=True)
+class Some:
+    """Customers by their ids."""
+
+    ids: Sequence[UUID]
+
+    def of(self, column: Any) -> ColumnElement[bool]:
+        """Answer the condition on a customer's id."""
+        condition: ColumnElement[bool] = column == any_(literal(self.ids, ARRAY(Uuid)))
+        return condition
+
+
+Customers = Range | Some
+
+
 def end_of_range(after: UUID | None, size: int) -> Select[UUID]:
     """Answer the last customer of the next range; nothing when the next range is the last one."""
     behind = Range(after, None).of(Customer.customer_id)
     return select(Customer.customer_id).where(behind).order_by(Customer.customer_id).offset(size - 1).limit(1)
 
 
-def difference(segment_id: UUID, build: int, condition: ColumnElement[bool], part: Range) -> Select[*tuple[Any, ...]]:
+def difference(
+    segment_id: UUID, build: int, condition: ColumnElement[bool], part: Customers
+) -> Select[*tuple[Any, ...]]:
     """Answer whom a build must let in and out to become what the audience says: two arrays of ids, or None.
 
     The audience is asked once. The ids pass through the service, since no statement that writes twice runs everywhere.

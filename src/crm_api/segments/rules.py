@@ -4,7 +4,8 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 from uuid import UUID
 
-from ..audience import AllOf, AnyOf, Audience, InSegment, Not
+from ..audience import AllOf, AnyOf, Audience, Catalog, InSegment, Not, depends_on
+from ..core.changes import PRESENCE
 
 STEP_SECONDS: Final = 5
 """Well below what a step may take, and long enough that the work between steps is small beside it."""
@@ -28,6 +29,11 @@ def references(tree: Audience, pointer: str = "") -> Iterator[Reference]:
                 yield from references(branch, f"{pointer}/any/{position}")
         case _:
             pass  # what a touchpoint is asked knows no segments
+
+
+def topics_of(tree: Audience, catalog: Catalog) -> frozenset[str]:
+    """Answer what has to be watched for a segment: what its audience depends on, and who there is at all."""
+    return depends_on(tree, catalog) | {PRESENCE}
 
 
 def next_size(size: int, seconds: float, most: int) -> int:

@@ -41,6 +41,7 @@ _READ: dict[str, Any] = {
     "build": 4,
     "built_version": 1,
     "built_at": "2026-01-31T09:30:00Z",
+    "changed_at": "2026-01-31T10:15:00Z",
     "member_count": 1204,
     "job_id": "0198c5a0-7a01-7b6c-9d55-1f2e3d4c5b6a",
     "version": 9,
@@ -81,7 +82,7 @@ class SegmentPatch(Input):
 
 
 class SegmentRead(Output):
-    """A segment. `version` covers everything that stands here, builds included."""
+    """A segment. `version` covers its words, its definition and its builds; members come and go between them."""
 
     id: UUID
     name: str
@@ -101,6 +102,9 @@ class SegmentRead(Output):
         int | None, Field(description="Version of the definition that the members answer; older than it after a change")
     ]
     built_at: Annotated[Instant | None, Field(description="The moment the published build was asked for")]
+    changed_at: Annotated[
+        Instant | None, Field(description="When the members last changed between two builds, because customers did")
+    ]
     member_count: int | None
     job_id: Annotated[UUID | None, Field(description="The last build's job")]
     version: Version

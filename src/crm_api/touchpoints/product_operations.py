@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from ..access import Principal
 from ..core.batch import Intake, Outcome, Stored
+from ..core.changes import mark_everybody
 from ..core.clock import now
 from ..core.db import driver
 from ..core.etags import check_version
@@ -82,6 +83,7 @@ async def change_product(
             setattr(product, name, given[name])
         product.version += 1
         product.updated_at = now()
+        mark_everybody(session, "product")
         _tell(session, who, "product.changed", product.id, {"sku": product.sku, "changed": changed})
     return queries.document_of(product)
 
@@ -113,6 +115,8 @@ async def upsert_products(session: AsyncSession, wishes: Sequence[ProductCreate]
     connection = await driver(session)
     rows = await connection.fetch(_UPSERT, list(new_ids.values()), ordered, *columns, properties, now())
     written = {row["sku"]: row["id"] for row in rows}
+    if any(written[sku] != new_ids[sku] for sku in written):
+        mark_everybody(session, "product")
     untouched = [sku for sku in ordered if sku not in written]
     known = {row["sku"]: row["id"] for row in await connection.fetch(_IDS, untouched)} if untouched else {}
     return _results(wishes, new_ids, written, known)

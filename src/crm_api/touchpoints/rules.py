@@ -43,6 +43,11 @@ class Fact:
     content_hash: bytes
 
 
+def topic_of(kind: str) -> str:
+    """Name the topic under which touchpoints of a kind are marked."""
+    return f"touchpoint:{kind}"
+
+
 def fact_of(wish: TouchpointCreate, at: datetime) -> Fact:
     """Bring a touchpoint into the form in which it is stored. Errors: InvalidRequest with all findings."""
     findings = list(_findings(wish, at))

@@ -8,6 +8,7 @@ from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from ...core.changes import mark_everybody
 from ...core.clock import now
 from ...core.db import driver
 from ...core.problems import finding
@@ -88,6 +89,7 @@ async def _make_current(session: AsyncSession, run: AnalyticsRun, by: str) -> No
     }
     record(session, by, "analytics.run_published", ("analytics_run", run.id), changes=told)
     emit(session, "analytics.run_published", told)
+    mark_everybody(session, f"score:{run.model}")
 
 
 def _end_without_scores(session: AsyncSession, run: AnalyticsRun, by: str) -> None:

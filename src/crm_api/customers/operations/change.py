@@ -7,6 +7,7 @@ import asyncpg
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ...access import Principal
+from ...core.changes import CUSTOMER, PRESENCE, mark
 from ...core.clock import now
 from ...core.db import driver
 from ...core.etags import check_version
@@ -110,8 +111,9 @@ def next_version(document: Document) -> Document:
 
 
 def tell_changed(session: AsyncSession, who: Principal, action: str, after: Document, names: list[str]) -> None:
-    """Write the audit row and the event of a change; they name the fields and hold no personal data."""
+    """Write the audit row, the event and the mark of a change; they name the fields and hold no personal data."""
     customer_id: Any = after["id"]
     told = {"version": after["version"], "changed": names}
     record(session, who.client_id, action, ("customer", customer_id), customer_id=customer_id, changes=told)
     emit(session, action, {"id": str(customer_id), **told}, customer_id=customer_id)
+    mark(session, PRESENCE if names == ["archived_at"] else CUSTOMER, [customer_id])

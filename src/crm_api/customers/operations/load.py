@@ -9,6 +9,7 @@ from uuid import UUID
 import asyncpg
 
 from ...core.batch import Intake, Outcome, Stored
+from ...core.changes import CUSTOMER, PRESENCE, mark
 from ...core.clock import now
 from ...core.db import driver
 from ...core.problems import NotAvailable, Problem
@@ -43,6 +44,8 @@ async def store_customers(intake: Intake, wishes: Sequence[CustomerFields]) -> S
                 await desk.write(connection)
         except _Raced:
             continue
+        mark(intake.session, PRESENCE, desk.made.keys() - desk.stored.keys())
+        mark(intake.session, CUSTOMER, desk.made.keys() & desk.stored.keys())
         return outcomes
     raise NotAvailable("Others keep changing the same customers", headers={"Retry-After": "1"})
 

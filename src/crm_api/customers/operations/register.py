@@ -5,6 +5,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ...access import Principal
+from ...core.changes import PRESENCE, mark
 from ...core.clock import now
 from ...core.db import driver
 from ...core.ids import new_id
@@ -38,6 +39,7 @@ def identified(document: Document) -> Document:
 
 
 def tell_registered(session: AsyncSession, who: Principal, customer_id: UUID) -> None:
-    """Write the audit row and the event of a new customer."""
+    """Write the audit row, the event and the mark of a new customer."""
     record(session, who.client_id, "customer.registered", ("customer", customer_id), customer_id=customer_id)
     emit(session, "customer.registered", {"id": str(customer_id), "version": 1}, customer_id=customer_id)
+    mark(session, PRESENCE, [customer_id])

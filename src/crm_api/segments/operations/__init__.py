@@ -4,6 +4,18 @@ from .approve import approve
 from .build import BUILD, request_build, segment_build
 from .change import archive, change
 from .define import define
+from .live import LIVE, live_segments
 from .preview import preview
 
-__all__ = ["BUILD", "approve", "archive", "change", "define", "preview", "request_build", "segment_build"]
+__all__ = [
+    "BUILD",
+    "LIVE",
+    "approve",
+    "archive",
+    "change",
+    "define",
+    "live_segments",
+    "preview",
+    "request_build",
+    "segment_build",
+]

@@ -2,30 +2,35 @@
 
 import time
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Final
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import case, func, select, update
+from sqlalchemy import DateTime, case, func, literal, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ...access import Principal
-from ...audience import Moment, condition, read_tree
+from ...audience import Moment, condition, moves_daily
 from ...audience.problems import audience_at
+from ...core.changes import mark_everybody
 from ...core.clock import now, written
+from ...core.db import driver
+from ...core.read import Reader
 from ...core.trail import emit, record
+from ...core.watermark import is_final
 from ...customers.catalog import LivingCatalog, with_custom_fields
 from ...customers.models import Customer
 from ...jobs.kinds import JobKind, Step
 from ...jobs.models import Job
 from ...jobs.operations import enqueue
 from .. import queries
-from ..models import Segment, SegmentVersion
+from ..models import Segment
 from ..problems import SegmentArchived, SegmentNotFound
 from ..queries import Range
-from ..rules import next_size
+from ..rules import next_size, topics_of
+from .watching import keep_watching, meaning, note_windows, watch
 
 BUILD: Final = "segment-build"
 RANGE_SIZE: Final = 50_000
@@ -49,20 +54,33 @@ async def request_build(session: AsyncSession, who: Principal, kind: JobKind, se
         raise SegmentNotFound(f"No segment has the id {segment_id}")
     if segment.archived_at is not None:
         raise SegmentArchived(f"{segment.name} was archived")
+    return await _enqueue(session, kind, segment, segment.definition_version, Moment(now(), zone), by=who.client_id)
+
+
+async def refresh(session: AsyncSession, kind: JobKind, segment_id: UUID, moment: Moment, *, by: str) -> None:
+    """Queue a build of what is published, since too much has changed to look at it one by one."""
+    segment = await session.get_one(Segment, segment_id, populate_existing=True)
+    if segment.built_version is not None and segment.status == "built":
+        await _enqueue(session, kind, segment, segment.built_version, moment, by=by)
+
+
+async def _enqueue(
+    session: AsyncSession, kind: JobKind, segment: Segment, version: int, moment: Moment, *, by: str
+) -> Job:
     arguments = {
-        "segment_id": str(segment_id),
-        "definition_version": segment.definition_version,
-        "as_of": written(now()),
-        "time_zone": zone.key,
+        "segment_id": str(segment.id),
+        "definition_version": version,
+        "as_of": written(moment.now),
+        "time_zone": moment.zone.key,
     }
-    job = await enqueue(session, kind, arguments, by=who.client_id, singleton_key=f"{BUILD}:{segment_id}")
+    job = await enqueue(session, kind, arguments, by=by, singleton_key=f"{BUILD}:{segment.id}")
     begun = (
         update(Segment)
-        .where(Segment.id == segment_id, Segment.job_id.is_distinct_from(job.id))
-        .values(job_id=job.id, status="building", version=Segment.version + 1, updated_at=now())
+        .where(Segment.id == segment.id, Segment.job_id.is_distinct_from(job.id))
+        .values(job_id=job.id, status="building", due_at=None, version=Segment.version + 1, updated_at=now())
     )
     if segment.job_id != job.id and await session.scalar(begun.returning(Segment.id)) is not None:
-        record(session, who.client_id, "segment.build-requested", ("segment", segment_id), changes={"job": str(job.id)})
+        record(session, by, "segment.build-requested", ("segment", segment.id), changes={"job": str(job.id)})
     return job
 
 
@@ -99,11 +117,14 @@ class _Plan:
 async def _step(catalog: LivingCatalog, range_size: int, session: AsyncSession, job: Job) -> Step:
     """Bring one range of customers to what the audience says; the last step publishes, and does nothing else.
 
+    Before the first range, whatever the audience depends on is watched, and writes that know nothing of it have ended.
     A range that took too long is tried again as a smaller one, and the next range follows the time of the last.
     """
+    if (waiting := await _waiting(session, job, catalog)) is not None:
+        return Step(done=False, cursor=waiting)
     plan = await _plan(session, job, range_size)
     if job.cursor is not None and "members" in job.cursor:
-        return Step(done=True, result=await _publish(session, job, plan, job.cursor["members"]))
+        return Step(done=True, result=await _publish(session, job, plan, catalog, job.cursor["members"]))
     began = time.monotonic()
     size = max(plan.size >> 2 * job.failure_count, 1)
     last: UUID | None = await session.scalar(queries.end_of_range(plan.after, size))
@@ -117,12 +138,25 @@ async def _step(catalog: LivingCatalog, range_size: int, session: AsyncSession, 
     return Step(done=False, cursor=following.cursor(), progress=following.progress, counts=counts)
 
 
+async def _waiting(session: AsyncSession, job: Job, catalog: LivingCatalog) -> dict[str, Any] | None:
+    """Watch what the audience depends on; answers the cursor to come back with while older writes are under way."""
+    if job.cursor is None:
+        segment_id, version = UUID(job.arguments["segment_id"]), job.arguments["definition_version"]
+        tree = await meaning(session, segment_id, version)
+        topics = topics_of(tree, await with_custom_fields(session, catalog))
+        return {"watched_at": written(now())} if await watch(session, segment_id, topics) else None
+    if "watched_at" not in job.cursor:
+        return None
+    since = datetime.fromisoformat(job.cursor["watched_at"])
+    return None if await is_final(Reader(await driver(session)), since) else job.cursor
+
+
 async def _plan(session: AsyncSession, job: Job, range_size: int) -> _Plan:
     """Read the plan, of the arguments and the cursor; no other build of the segment is under way."""
     told, cursor = job.arguments, job.cursor
     segment_id = UUID(told["segment_id"])
     moment = Moment(datetime.fromisoformat(told["as_of"]), ZoneInfo(told["time_zone"]))
-    if cursor is None:
+    if cursor is None or "watched_at" in cursor:
         before = (await session.scalars(select(Segment.current_build).where(Segment.id == segment_id))).one()
         count = (await session.scalars(select(func.count()).select_from(Customer))).one()
         return _Plan(segment_id, told["definition_version"], moment, before, count, min(FIRST_SIZE, range_size))
@@ -133,9 +167,9 @@ async def _plan(session: AsyncSession, job: Job, range_size: int) -> _Plan:
 
 async def _bring_up(session: AsyncSession, plan: _Plan, part: Range, catalog: LivingCatalog) -> tuple[int, int]:
     """Write who enters and who leaves in a range, after taking back what a build that ended early left there."""
-    version = await session.get_one(SegmentVersion, (plan.segment_id, plan.definition_version))
+    tree = await meaning(session, plan.segment_id, plan.definition_version)
     with audience_at("/definition"):
-        meant = condition(read_tree(version.definition), await with_custom_fields(session, catalog), plan.moment)
+        meant = condition(tree, await with_custom_fields(session, catalog), plan.moment)
     for statement in queries.undoing(plan.segment_id, plan.before, part):
         await session.execute(statement, execution_options=_UNSYNCHRONIZED)
     found = await session.execute(queries.difference(plan.segment_id, plan.before, meant, part))
@@ -145,11 +179,17 @@ async def _bring_up(session: AsyncSession, plan: _Plan, part: Range, catalog: Li
     if leaving:
         exits = queries.exits(plan.segment_id, plan.build, leaving, plan.moment.now)
         await session.execute(exits, execution_options=_UNSYNCHRONIZED)
+    await note_windows(session, plan.segment_id, tree, part, plan.moment)
     return len(entering or ()), len(leaving or ())
 
 
-async def _publish(session: AsyncSession, job: Job, plan: _Plan, members: int) -> dict[str, Any]:
+async def _publish(
+    session: AsyncSession, job: Job, plan: _Plan, catalog: LivingCatalog, members: int
+) -> dict[str, Any]:
     """Let everybody see the build."""
+    tree = await meaning(session, plan.segment_id, plan.definition_version)
+    fields = await with_custom_fields(session, catalog)
+    tomorrow = plan.moment.start_of(plan.moment.today + timedelta(days=1)) if moves_daily(tree, fields) else None
     flip = (
         update(Segment)
         .where(Segment.id == plan.segment_id, Segment.archived_at.is_(None))
@@ -159,12 +199,16 @@ async def _publish(session: AsyncSession, job: Job, plan: _Plan, members: int) -
             built_at=plan.moment.now,
             member_count=members,
             status="built",
+            due_at=func.least(Segment.due_at, literal(tomorrow, DateTime(timezone=True))),
             version=Segment.version + 1,
             updated_at=now(),
         )
     )
     if await session.scalar(flip.returning(Segment.id)) is None:
         raise SegmentArchived("The segment was archived while it was built")
+    await keep_watching(session, plan.segment_id, topics_of(tree, fields))
+    if any(job.counts.values()):
+        mark_everybody(session, f"segment:{plan.segment_id}")
     told = {"build": plan.build, "definition_version": plan.definition_version, **job.counts, "members": members}
     record(session, job.created_by, "segment.published", ("segment", plan.segment_id), changes=told)
     emit(session, "segment.published", {"id": str(plan.segment_id), **told})

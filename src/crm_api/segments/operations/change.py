@@ -20,6 +20,7 @@ from ..queries import written_segment
 from ..schemas import SegmentPatch
 from .approve import approve, check_cycle
 from .define import add_version, name_taken
+from .watching import keep_watching
 
 _REFERENCES_LOCK: Final = 0x5E65_0001
 
@@ -63,6 +64,7 @@ async def archive(session: AsyncSession, who: Principal, segment_id: UUID, if_ma
     segment = await locked(session, segment_id, if_match)
     if segment.archived_at is None:
         segment.archived_at = now()
+        await keep_watching(session, segment_id, ())
         raise_version(segment)
         record(session, who.client_id, "segment.archived", ("segment", segment.id))
         emit(session, "segment.archived", {"id": str(segment.id), "version": segment.version})

@@ -6,9 +6,10 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from ...core.changes import mark
 from ...core.clock import now
 from ...core.db import driver
-from ..rules import fact_of
+from ..rules import fact_of, topic_of
 from ..schemas import TouchpointCreate
 from .rows import COLUMN_TYPES, COLUMNS, row_of
 
@@ -34,6 +35,8 @@ async def append_touchpoints(session: AsyncSession, wishes: Iterable[TouchpointC
     if facts:
         rows = [row_of(fact, customer_id, at, by) for customer_id, fact in facts]
         await connection.execute(_APPEND, *map(list, zip(*rows, strict=True)))
+        for customer_id, fact in facts:
+            mark(session, topic_of(fact.wish.kind), [customer_id])
 
 
 def _owner_of(wish: TouchpointCreate) -> UUID:

@@ -1,19 +1,22 @@
 """Load: a chunk of touchpoints becomes rows with a handful of statements, however many there are."""
 
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Final, NamedTuple
 from uuid import UUID
 
 import asyncpg
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from ...core.batch import Intake, Outcome, Stored
+from ...core.changes import mark
 from ...core.clock import now
 from ...core.db import driver
 from ...core.problems import NotAvailable
 from ..daily_facts import mark_days
 from ..problems import CustomerUnknown
-from ..rules import Fact, fact_of
+from ..rules import Fact, fact_of, topic_of
 from ..schemas import TouchpointCreate
 from .owners import find_owners, named, unknown
 from .rows import COLUMNS, ITEM_COLUMNS, STAGED_COLUMNS, conflict, item_rows, staged_row_of, touched_days
@@ -71,9 +74,19 @@ async def store_touchpoints(intake: Intake, facts: Sequence[Fact]) -> list[Outco
     made = [(owner, fact) for key, owner, fact in new.values() if key not in kept]
     await connection.copy_records_to_table("order_item", records=item_rows(made), columns=ITEM_COLUMNS)
     await mark_days(intake.session, touched_days(made, intake.settings.zone))
+    mark_kinds(intake.session, made)
     if len(made) == len(placed):
         return [Stored("created", fact.id) for _, fact in made]
     return [each if isinstance(each, CustomerUnknown) else _outcome(each, new, kept, mine) for each in placed]
+
+
+def mark_kinds(session: AsyncSession, made: Iterable[tuple[UUID, Fact]]) -> None:
+    """Mark whose touchpoints of which kinds there are more of."""
+    owners: defaultdict[str, list[UUID]] = defaultdict(list)
+    for owner, fact in made:
+        owners[fact.wish.kind].append(owner)
+    for kind, customer_ids in owners.items():
+        mark(session, topic_of(kind), customer_ids)
 
 
 async def _placed(connection: asyncpg.Connection, facts: Sequence[Fact]) -> list[Placed | CustomerUnknown]:

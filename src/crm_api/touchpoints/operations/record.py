@@ -9,12 +9,13 @@ import asyncpg
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ...access import Principal
+from ...core.changes import mark
 from ...core.clock import now
 from ...core.db import driver, reach, stands_alone, write_last
 from ...core.trail import emit
 from .. import queries
 from ..daily_facts import mark_days
-from ..rules import Fact, document_of, fact_of
+from ..rules import Fact, document_of, fact_of, topic_of
 from ..schemas import TouchpointCreate
 from .owners import find_by_external_id, named, unknown
 from .rows import COLUMN_TYPES, COLUMNS, ITEM_COLUMNS, conflict, item_rows, row_of, touched_days
@@ -58,6 +59,7 @@ async def record_touchpoint(session: AsyncSession, who: Principal, wish: Touchpo
         await mark_days(session, days)
     told = {"id": str(fact.id), "customer_id": str(customer_id), "kind": wish.kind, "occurred_at": fact.occurred_at}
     emit(session, "touchpoint.recorded", told, customer_id=customer_id)
+    mark(session, topic_of(wish.kind), [customer_id])
     return Recorded("created", customer_id, document_of(fact, customer_id, at, who.client_id))
 
 
