@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 from fastapi import FastAPI
 from httpx import ASGITransport, AsyncClient
+from pydantic import ValidationError
 from sqlalchemy import text
 
 from crm_api.access import SCOPES
 from crm_api.access.operations import prepare_ground, register_client
-from crm_api.app import create_app
+from crm_api.app import EVENT_TYPES, create_app
 from crm_api.core import migrations
 from crm_api.core.db import Database
 from crm_api.core.embedded import ThrowawayPostgres
@@ -29,6 +30,8 @@ INSERT INTO purpose (name, label, needs_consent, created_at, created_by) VALUES
   ('service', 'Service: bookings, receipts', false, now(), 'crm-api')
 """
 """The only rows that a migration brings along."""
+DOCUMENTED = {each.name: each.data for each in EVENT_TYPES}
+EMITTED = "SELECT DISTINCT type, data::text FROM outbox_event WHERE type !~ '^(tests|planted)[.]' LIMIT 1000"
 SECRET_KEY = "a-key-for-tests-that-is-long-enough-to-be-accepted"
 
 
@@ -82,12 +85,27 @@ async def credentials(database: Database) -> tuple[str, str]:
 
 
 @pytest.fixture
-async def clean(database: Database) -> None:
-    """An empty CRM, as a migration leaves it."""
+async def clean(database: Database) -> AsyncIterator[None]:
+    """An empty CRM, as a migration leaves it; afterwards every event must be as its type is documented."""
     tables = ", ".join(name for name in Base.metadata.tables if name not in KEPT_TABLES)
     async with database.session() as session:
         await session.execute(text(f"TRUNCATE {tables} CASCADE"))
         await session.execute(text(MIGRATED_PURPOSES))
+    yield
+    async with database.session() as session:
+        events = (await session.execute(text(EMITTED))).all()
+    assert [fault for event in events if (fault := undocumented(*event))] == [], "see event_types.py of the domain"
+
+
+def undocumented(name: str, data: str) -> str | None:
+    """Say what is wrong with an event, by what GET /v1/events/types says of its type."""
+    if name not in DOCUMENTED:
+        return f"{name}: no such type"
+    try:
+        DOCUMENTED[name].model_validate_json(data)
+    except ValidationError as wrong:
+        return f"{name} {data}: {wrong}"
+    return None
 
 
 @pytest.fixture

@@ -1,7 +1,9 @@
 """The OpenAPI document is the contract: committed, valid, and complete for every operation."""
 
+import ast
 import json
 from collections.abc import Iterator
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from crm_api.core.openapi import documents
 from crm_api.settings import Settings
 
 FOLDER = Path(__file__).parents[1] / "openapi"
+SOURCES = Path(__file__).parents[1] / "src"
 WITHOUT_TOKEN = {
     "issue_token",
     "read_keys",
@@ -137,3 +140,33 @@ def test_problem_pages_exist_for_every_documented_code(document: dict[str, Any],
     }
     assert codes <= set(CATALOG)
     assert all(len(CATALOG[code].explanation()) > 40 for code in CATALOG)
+
+
+def test_every_type_of_events_has_a_schema(document: dict[str, Any]) -> None:
+    """Generated clients tell events apart by `type`, and know what each carries."""
+    schemas = document["components"]["schemas"]
+    mapping = schemas["EventRead"]["discriminator"]["mapping"]
+    assert [{"$ref": ref} for ref in mapping.values()] == schemas["EventRead"]["oneOf"]
+    for name, ref in mapping.items():
+        described = schemas[ref.rsplit("/", 1)[1]]["properties"]
+        assert described["type"]["const"] == name
+        assert described["data"]["properties"], name
+
+
+def test_every_event_that_code_emits_is_of_a_known_type(document: dict[str, Any]) -> None:
+    """The names written in calls of `emit`, as far as they stand there."""
+    known = document["components"]["schemas"]["EventRead"]["discriminator"]["mapping"]
+    names = [name for path in SOURCES.rglob("*.py") for name in _emitted(ast.parse(path.read_text()))]
+    assert len(names) > 15
+    assert [name for name in names if not any(fnmatch(each, name) for each in known)] == []
+
+
+def _emitted(module: ast.Module) -> Iterator[str]:
+    """The first argument of each call, with a * for what is put into it."""
+    for call in ast.walk(module):
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "emit":
+            match call.args[1]:
+                case ast.Constant(value=str(name)):
+                    yield name
+                case ast.JoinedStr(values=parts):
+                    yield "".join(str(part.value) if isinstance(part, ast.Constant) else "*" for part in parts)

@@ -13,6 +13,7 @@ from .gateways import open_gateway
 from .hands import HANDS, SCOPES
 from .hints import follow_hints
 from .outreach import Mailer
+from .relay import Relay
 from .settings import WorkerSettings, read_settings
 from .shift import Shift
 
@@ -30,19 +31,23 @@ async def work(settings: WorkerSettings) -> None:
     ):
         shift = Shift(asking, working, HANDS, settings.worker_jobs)
         mailer = Mailer(working, open_gateway(settings))
+        relay = Relay(asking)
 
         def stop() -> None:
             shift.stop()
             mailer.stop()
+            relay.stop()
 
         loop = asyncio.get_running_loop()
         for sign in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(sign, stop)
         mailing = asyncio.create_task(mailer.run())
+        relaying = asyncio.create_task(relay.run())
         hints = asyncio.create_task(follow_hints(shift, str(settings.redis_url))) if settings.redis_url else None
         await shift.run()
-        await asyncio.wait([mailing], timeout=_LAST_HAND_OVERS_SECONDS)
+        await asyncio.wait([mailing, relaying], timeout=_LAST_HAND_OVERS_SECONDS)
         mailing.cancel()
+        relaying.cancel()
         if hints is not None:
             hints.cancel()
             await asyncio.wait([hints], timeout=1)

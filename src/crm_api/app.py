@@ -3,6 +3,7 @@
 import gc
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
@@ -13,11 +14,13 @@ from .access import routes as access
 from .analytics import routes as runs
 from .analytics import score_routes as scores
 from .analytics import worker_routes as run_workers
+from .analytics.event_types import EVENT_TYPES as ANALYTICS_EVENTS
 from .analytics.fields import FIELDS as SCORE_FIELDS
 from .analytics.operations import KINDS as ANALYTICS_KINDS
 from .audience import Catalog
 from .core.db import Database
 from .core.edge import Edge
+from .core.event_types import EventType
 from .core.failures import install_handlers
 from .core.limits import REFUSALS, RateLimit
 from .core.memory import give_back_large_blocks
@@ -25,12 +28,18 @@ from .core.metrics import Counter, Metrics, Reading
 from .core.openapi import install_document
 from .core.outbox_metrics import OUTBOX_METRICS
 from .core.paging import Cursors
+from .core.stopping import Stopping
 from .core.telemetry import configure_logs
 from .customers import field_routes as fields
 from .customers import routes as customers
 from .customers.catalog import CUSTOM_FIELDS, LivingCatalog
+from .customers.event_types import EVENT_TYPES as CUSTOMER_EVENTS
 from .customers.fields import profile_fields
 from .customers.operations import DeclaredFields, Grounds
+from .events import routes as events
+from .events.document import describe_events
+from .events.feed import STREAMS, Feed
+from .events.metrics import FEED_METRICS
 from .jobs import routes as jobs
 from .jobs import worker_routes as workers
 from .jobs.hints import Hints
@@ -38,11 +47,13 @@ from .jobs.kinds import JobKind
 from .jobs.metrics import ENDED, FAILED_ATTEMPTS, HINTS_LOST, job_metrics
 from .offers import decision_routes as decisions
 from .offers import routes as offers
+from .offers.event_types import EVENT_TYPES as OFFER_EVENTS
 from .offers.operations import Desk
 from .outreach import campaign_routes as campaigns
 from .outreach import message_routes as messages
 from .outreach import public_routes as public
 from .outreach import template_routes as templates
+from .outreach.event_types import EVENT_TYPES as OUTREACH_EVENTS
 from .outreach.links import Signer
 from .outreach.metrics import MESSAGE_METRICS, REPORTED
 from .outreach.planning import cancelling, planning
@@ -50,15 +61,18 @@ from .pages import routes as pages
 from .privacy import purpose_routes as purposes
 from .privacy import routes as consents
 from .privacy import suppression_routes as suppressions
+from .privacy.event_types import EVENT_TYPES as PRIVACY_EVENTS
 from .privacy.fields import CONSENT_FIELDS
 from .segments import member_routes as members
 from .segments import routes as segments
+from .segments.event_types import EVENT_TYPES as SEGMENT_EVENTS
 from .segments.fields import FIELDS as SEGMENT_FIELDS
 from .segments.operations import live_segments, segment_build
 from .settings import Settings, SettingsWrong, read_settings
 from .touchpoints import product_routes as products
 from .touchpoints import routes as touchpoints
 from .touchpoints.daily_facts import daily_facts
+from .touchpoints.event_types import EVENT_TYPES as TOUCHPOINT_EVENTS
 from .touchpoints.fields import COUNTABLE
 from .touchpoints.metrics import DAILY_FACTS_METRICS
 
@@ -69,6 +83,8 @@ ROUTERS = (
     fields.router,
     jobs.router,
     workers.router,
+    events.router,
+    events.worker_router,
     touchpoints.router,
     products.router,
     consents.router,
@@ -91,7 +107,16 @@ ROUTERS = (
 )
 JOB_KINDS: tuple[JobKind, ...] = (*ANALYTICS_KINDS,)
 COUNTERS: tuple[Counter, ...] = (ENDED, FAILED_ATTEMPTS, REPORTED)
-READINGS: tuple[Reading, ...] = (OUTBOX_METRICS, DAILY_FACTS_METRICS, MESSAGE_METRICS)
+READINGS: tuple[Reading, ...] = (OUTBOX_METRICS, FEED_METRICS, DAILY_FACTS_METRICS, MESSAGE_METRICS)
+EVENT_TYPES: tuple[EventType, ...] = (
+    *CUSTOMER_EVENTS,
+    *TOUCHPOINT_EVENTS,
+    *PRIVACY_EVENTS,
+    *SEGMENT_EVENTS,
+    *OFFER_EVENTS,
+    *OUTREACH_EVENTS,
+    *ANALYTICS_EVENTS,
+)
 DESCRIPTION = """Customers, touchpoints, offers and segments as typed JSON over PostgreSQL.
 
 Get a token from `POST /oauth/token` (button *Authorize*), then call. Every error is an RFC 9457 problem whose `type` is
@@ -124,6 +149,7 @@ def create_app(settings: Settings, job_kinds: Sequence[JobKind] = JOB_KINDS) -> 
     kinds = (*job_kinds, daily_facts(settings.zone), *of_segments, planning(catalog, settings), cancelling())
     app.state.job_kinds = {kind.name: kind for kind in kinds}
     app.state.catalog = catalog
+    app.state.event_types = {each.name: each for each in EVENT_TYPES}
     app.state.message_signer = Signer(settings.secret_key.get_secret_value())
     app.state.decision_desk = Desk(catalog, settings.zone)
     app.state.grounds = Grounds(settings, DeclaredFields())
@@ -133,7 +159,7 @@ def create_app(settings: Settings, job_kinds: Sequence[JobKind] = JOB_KINDS) -> 
     for router in ROUTERS:
         app.router.routes.extend(router.routes)  # flat: an included router is matched twice and built per prefix
     install_handlers(app)
-    install_document(app)
+    install_document(app, partial(describe_events, types=EVENT_TYPES))
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,
@@ -162,6 +188,10 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     async with Database(settings) as database:
         app.state.database = database
         app.state.verifier = Verifier(database, settings)
+        app.state.stopping = Stopping()
+        app.state.stopping.listen()
+        app.state.feed = Feed(database)
+        app.state.metrics.watch((STREAMS,), app.state.feed.samples)
         app.state.hints = Hints(None if settings.redis_url is None else str(settings.redis_url))
         app.state.hints.serve(database)
         app.state.metrics.watch((HINTS_LOST,), app.state.hints.samples)

@@ -5,6 +5,7 @@ from .analytics import models as analytics
 from .core import changes, idempotency, trail
 from .core.db import Base
 from .customers import models as customers
+from .events import models as events
 from .jobs import models as jobs
 from .offers import models as offers
 from .outreach import campaign_models as campaigns
@@ -20,6 +21,7 @@ __all__ = [
     "campaigns",
     "changes",
     "customers",
+    "events",
     "idempotency",
     "jobs",
     "offers",

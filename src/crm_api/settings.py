@@ -65,6 +65,9 @@ class Settings(BaseSettings):
     lease_seconds: Annotated[
         int, Field(ge=3, le=30, description="How long a job stays with a worker that gives no sign of life")
     ] = 30
+    events_kept_days: Annotated[
+        int, Field(ge=1, le=3650, description="How long events can be read; a reader that comes later is told so")
+    ] = 30
     pool_size: Annotated[int, Field(ge=1, le=200)] = 10
     max_body_bytes: Annotated[int, Field(ge=1024)] = 1_048_576
     log_format: Literal["json", "text"] = "json"

@@ -91,5 +91,5 @@ async def test_an_outbox_that_grows(well: Path, plants: Database) -> None:
         "SELECT gen_random_uuid(), 't', '{}', '2024-05-01Z' FROM generate_series(1, 1000)",
     )
     check_told(
-        await ailing(Limits(outbox_bytes=50_000)), "outbox", "warning", "KiB", "2024-05-01", "DELETE FROM outbox"
+        await ailing(Limits(outbox_bytes=50_000)), "outbox", "warning", "KiB", "2024-05-01", "CRM_EVENTS_KEPT_DAYS"
     )

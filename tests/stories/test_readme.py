@@ -41,6 +41,12 @@ PROMISES = {
         "customer_id,kind,occurred_at,amount,currency",
         '"paid_amount":"3.99"',
     ),
+    "events.md": (
+        '"position":1,"type":"',
+        '"next_after":2,"has_more":true',
+        "retry: 2000\n\nid: 0\n\nid: 1\ndata: {",
+        "segment.defined",
+    ),
 }
 """What the commands of a guide print, and what its prose says of them; more than that they succeed."""
 

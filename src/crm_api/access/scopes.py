@@ -33,6 +33,7 @@ SCOPES: Final[dict[str, str]] = {
     "analytics:write": "Start analytics runs",
     "scores:read": "Read scores",
     "scores:write": "Write the rows of a run (workers)",
+    "events:read": "Read the change feed",
     "jobs:read": "Read jobs and their progress",
     "jobs:write": "Cancel jobs",
     "jobs:work": "Claim jobs and report on them (workers)",

@@ -15,7 +15,7 @@ from ..core.clock import now, written
 from ..core.db import Database
 from ..settings import Settings, read_settings
 from .home import Home, KeptClient, operator_settings, program
-from .output import CommandFailed, Format, Output, OutputOption
+from .output import Format, Output, OutputOption
 from .reporting import reported
 from .rotating import revoke, rotate
 
@@ -75,7 +75,7 @@ def token(
 ) -> None:
     """Print an access token, fetched from the API as any client fetches it."""
     home = Home(read_settings().home)
-    saved = home.kept_client(client or _only_one(home))
+    saved = home.kept_client(client or home.only_client("token --client"))
     wanted = " ".join(expanded(scope)) if scope else saved.scope
     answer = httpx.post(
         f"{home.api_url()}/oauth/token",
@@ -136,15 +136,3 @@ def _state(row: Client) -> str:
     if row.former_secret_until and row.former_secret_until > now():
         return f" (its old secret is good until {row.former_secret_until:%Y-%m-%d %H:%M} UTC)"
     return ""
-
-
-def _only_one(home: Home) -> str:
-    match home.kept_clients():
-        case [name]:
-            return name
-        case []:
-            raise CommandFailed(
-                "No client is saved here.", f"Make one: {program()} client create me --scope all --save"
-            )
-        case names:
-            raise CommandFailed("Which client?", f"{program()} token --client, with one of: {', '.join(names)}")

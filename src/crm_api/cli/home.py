@@ -95,6 +95,18 @@ class Home:
                 f"Make one: {program()} client create {name} --scope all --save",
             ) from None
 
+    def only_client(self, words: str) -> str:
+        """Name the one client kept here; `words` ask for one by name. Errors: CommandFailed, if there is another."""
+        match self.kept_clients():
+            case [name]:
+                return name
+            case []:
+                raise CommandFailed(
+                    "No client is saved here.", f"Make one: {program()} client create me --scope all --save"
+                )
+            case names:
+                raise CommandFailed("Which client?", f"{program()} {words}, with one of: {', '.join(names)}")
+
     def _client_file(self, name: str) -> Path:
         return self.folder / "clients" / f"{name}.secret"
 

@@ -16,6 +16,7 @@ COMMANDS = {
     "keys": "keys:keys",
     "load": "load:load_app",
     "outbox": "outbox:outbox",
+    "events": "events:events",
     "doctor": "doctor:doctor",
     "openapi": "documents:openapi",
 }

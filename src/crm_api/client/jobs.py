@@ -6,13 +6,11 @@ from time import monotonic
 from typing import Any
 from uuid import UUID
 
-import orjson
-
 from ..jobs.schemas import Claimed, ClaimedJob, JobPage, JobRead, LeaseState, StepDone
 from .problems import ApiInterrupted
+from .server_events import stream_events
 from .session import ApiClient
 
-EVENTS = "text/event-stream"
 ENDED = frozenset({"succeeded", "failed", "cancelled"})
 
 
@@ -39,8 +37,8 @@ async def watch_job(api: ApiClient, job_id: UUID | str) -> AsyncIterator[JobRead
     job: JobRead | None = None
     while job is None or job.state not in ENDED:
         try:
-            async for document in _events(api, f"/v1/jobs/{job_id}/events"):
-                told = JobRead.model_validate(document)
+            async for event in stream_events(api, f"/v1/jobs/{job_id}/events"):
+                told = JobRead.model_validate(event.data)
                 if told != job:
                     job = told
                     yield job
@@ -106,13 +104,3 @@ async def release_job(api: ApiClient, job: ClaimedJob) -> LeaseState:
 
 def _lease(job: ClaimedJob) -> dict[str, Any]:
     return {"lease_id": str(job.lease_id)}
-
-
-async def _events(api: ApiClient, path: str) -> AsyncIterator[Any]:
-    """Parse the data of server-sent events, each of which is one line here."""
-    rest = b""
-    async for chunk in api.stream_out(path, accept=EVENTS):
-        *lines, rest = (rest + chunk).split(b"\n")
-        for line in lines:
-            if line.startswith(b"data: "):
-                yield orjson.loads(line.removeprefix(b"data: "))

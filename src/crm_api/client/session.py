@@ -148,22 +148,31 @@ class ApiClient:
             if "summary" not in line:
                 raise ApiInterrupted(f"{path}: the answer ended without its summary")
 
-    async def stream_out(self, path: str, params: Params | None = None, accept: str = NDJSON) -> AsyncIterator[bytes]:
+    async def stream_out(
+        self,
+        path: str,
+        params: Params | None = None,
+        accept: str = NDJSON,
+        *,
+        headers: Mapping[str, str] | None = None,
+    ) -> AsyncIterator[bytes]:
         """Download a stream as it comes, in chunks of any size."""
-        async with self._download(path, params, accept) as response, _unbroken(path):
+        async with self._download(path, params, {"Accept": accept, **(headers or {})}) as response, _unbroken(path):
             async for chunk in response.aiter_bytes():
                 yield chunk
 
     async def stream_lines(self, path: str, params: Params | None = None) -> AsyncIterator[dict[str, Any]]:
         """Download a stream of NDJSON and yield its objects."""
-        async with self._download(path, params, NDJSON) as response:
+        async with self._download(path, params, {"Accept": NDJSON}) as response:
             async for line in _lines(response, path):
                 yield line
 
     @asynccontextmanager
-    async def _download(self, path: str, params: Params | None, accept: str) -> AsyncIterator[httpx.Response]:
+    async def _download(
+        self, path: str, params: Params | None, headers: Mapping[str, str]
+    ) -> AsyncIterator[httpx.Response]:
         def build() -> httpx.Request:
-            return self._http.build_request("GET", path, params=_given(params), headers={"Accept": accept})
+            return self._http.build_request("GET", path, params=_given(params), headers=headers)
 
         async with self._answer(build, idempotent=True) as response:
             yield response

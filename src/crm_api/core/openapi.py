@@ -1,6 +1,7 @@
 """The OpenAPI document: 3.2 as served, 3.1 derived for older generators, problems declared in one place."""
 
 import copy
+from collections.abc import Callable
 from typing import Any
 
 from fastapi import FastAPI
@@ -36,13 +37,16 @@ _REF = "#/components/schemas/"
 _EXAMPLE_REF = "#/components/examples/"
 
 
-def install_document(app: FastAPI) -> None:
-    """Make `app.openapi()` answer our document."""
+def install_document(app: FastAPI, *additions: Callable[[dict[str, Any]], None]) -> None:
+    """Make `app.openapi()` answer our document; `additions` put into it what no route says."""
     derive = app.openapi
 
     def document() -> dict[str, Any]:
         if app.openapi_schema is None:
-            app.openapi_schema = _finished(derive())
+            made = _finished(derive())
+            for add in additions:
+                add(made)
+            app.openapi_schema = made
         return app.openapi_schema
 
     app.openapi = document  # type: ignore[method-assign]

@@ -20,7 +20,8 @@ OLDEST: Final = Gauge(
 )
 
 _waits: Final = OutboxEvent.position.is_(None)
-_oldest: Final = select(OutboxEvent.occurred_at).where(_waits).order_by(OutboxEvent.id).limit(1).scalar_subquery()
+_first: Final = (OutboxEvent.sequence_number, OutboxEvent.id)
+_oldest: Final = select(OutboxEvent.occurred_at).where(_waits).order_by(*_first).limit(1).scalar_subquery()
 _backlog: Final = select(literal(1)).select_from(OutboxEvent).where(_waits).limit(MOST_COUNTED).subquery()
 _COUNT: Final[Select[*tuple[Any, ...]]] = select(func.count().label("count"), _oldest.label("since")).select_from(
     _backlog

@@ -31,13 +31,14 @@ from .money import currencies, minor_digits
 from .problems import NotAcceptable, NotAvailable
 from .read import Prepared
 
-Form = Literal["json", "csv", "ndjson"]
+Form = Literal["json", "csv", "ndjson", "events"]
 Column = ColumnElement[Any] | InstrumentedAttribute[Any]
 
 MEDIA_TYPES: Final[dict[Form, str]] = {
     "json": "application/json",
     "csv": "text/csv",
     "ndjson": "application/x-ndjson",
+    "events": "text/event-stream",
 }
 STREAM_SECONDS: Final = 3_600
 """A stream may take an hour; the statement ends with it."""

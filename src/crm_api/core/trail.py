@@ -48,12 +48,13 @@ class AuditEntry(Base):
 
 class OutboxEvent(Base):
     """An event on its way out. `position` is given by one relay after commit, since sequences are not in commit
-    order.
+    order. `sequence_number` is taken with the last statement of the change: of two changes that met, or followed each
+    other, it says which was first, whichever process made them and whatever its clock says.
     """
 
     __tablename__ = "outbox_event"
     __table_args__ = (
-        Index("ix_outbox_event_unplaced", "id", postgresql_where=text("position IS NULL")),
+        Index("ix_outbox_event_unplaced", "sequence_number", "id", postgresql_where=text("position IS NULL")),
         Index("ix_outbox_event_position", "position", unique=True, postgresql_where=text("position IS NOT NULL")),
         {"info": {"on_erase": "anonymize"}},
     )
@@ -64,6 +65,7 @@ class OutboxEvent(Base):
     data: Mapped[dict[str, Any]]
     occurred_at: Mapped[datetime]
     position: Mapped[int | None] = mapped_column(BigInteger)
+    sequence_number: Mapped[int | None] = mapped_column(BigInteger)
 
 
 def record(
@@ -138,20 +140,22 @@ def _pending(session: AsyncSession) -> _Pending:
     return pending
 
 
-def _insertion(model: type[Base]) -> str:
-    """Write the statement that inserts rows given as one array for each column."""
-    columns = model.__table__.columns
+def _insertion(model: type[Base], **taken: str) -> str:
+    """Write the statement that inserts rows given as one array for each column, but for those that are `taken`."""
+    columns = [column for column in model.__table__.columns if column.name not in taken]
     arrays = ", ".join(
         f"${number}::{column.type.compile(dialect=_DIALECT)}[]" for number, column in enumerate(columns, 1)
     )
-    names = ", ".join(column.name for column in columns)
-    return f"INSERT INTO {model.__tablename__} ({names}) SELECT * FROM unnest({arrays})"  # noqa: S608  # names are ours
+    names = ", ".join([*(column.name for column in columns), *taken])
+    values = ", ".join(["*", *taken.values()])
+    return f"INSERT INTO {model.__tablename__} ({names}) SELECT {values} FROM unnest({arrays})"  # noqa: S608  # ours
 
 
 _ENTRY_COLUMNS: Final = [column.name for column in AuditEntry.__table__.columns]
-_EVENT_COLUMNS: Final = [column.name for column in OutboxEvent.__table__.columns]
+_SEQUENCE: Final = "sequence_number"
+_EVENT_COLUMNS: Final = [column.name for column in OutboxEvent.__table__.columns if column.name != _SEQUENCE]
 _ADD_ENTRIES: Final = _insertion(AuditEntry)
-_ADD_EVENTS: Final = _insertion(OutboxEvent)
+_ADD_EVENTS: Final = _insertion(OutboxEvent, **{_SEQUENCE: "nextval('outbox_event_sequence')"})
 
 
 def _json(told: dict[str, Any]) -> str:

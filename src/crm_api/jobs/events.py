@@ -1,21 +1,19 @@
 """A job as server-sent events (HTML Living Standard, section 9.2); each look is a read of its own."""
 
-import asyncio
 import hashlib
-import time
 from collections.abc import AsyncIterator
 from typing import Any, Final
 from uuid import UUID
 
+from fastapi import Request
 from starlette.responses import StreamingResponse
 
+from ..core import server_events
 from ..core.read import Reader, dump
+from ..core.stopping import Stopping
 from .queries import Document, read_job
 
 _LOOK_SECONDS: Final = 0.5
-_COMMENT_SECONDS: Final = 10.0
-_LONGEST_SECONDS: Final = 600.0
-"""Then the stream ends, and the reader comes back by itself: with a token that is still good."""
 _ENDED: Final = ("succeeded", "failed", "cancelled")
 _EXAMPLE: Final = (
     'id: 5f2c0e9b71aa\nevent: progress\ndata: {"id": "0198c5a0-…", "state": "running", "progress": 0.4}\n\n'
@@ -34,28 +32,23 @@ def is_over(job: Document, last_event_id: str | None) -> bool:
     return job["state"] in _ENDED and _event_id(dump(job)) == last_event_id
 
 
-def stream(reader: Reader, first: Document, last_event_id: str | None) -> StreamingResponse:
+def stream(request: Request, reader: Reader, first: Document, last_event_id: str | None) -> StreamingResponse:
     """Tell a job's states from the first on."""
-    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    return StreamingResponse(_events(reader, first, last_event_id), 200, headers, media_type="text/event-stream")
+    return server_events.stream(request, _blocks(reader, first, last_event_id, request.app.state.stopping))
 
 
-async def _events(reader: Reader, first: Document, known: str | None) -> AsyncIterator[bytes]:
-    yield b"retry: 2000\n\n"
+async def _blocks(reader: Reader, first: Document, known: str | None, stopping: Stopping) -> AsyncIterator[bytes]:
     job: Document | None = first
-    until = time.monotonic() + _LONGEST_SECONDS
-    quiet_until = time.monotonic() + _COMMENT_SECONDS
-    while job is not None and time.monotonic() < until:
+    while job is not None:
         body, ended = dump(job), job["state"] in _ENDED
         if (event_id := _event_id(body)) != known:
-            known, quiet_until = event_id, time.monotonic() + _COMMENT_SECONDS
-            yield b"id: %b\nevent: %b\ndata: %b\n\n" % (event_id.encode(), b"end" if ended else b"progress", body)
-        elif time.monotonic() > quiet_until:
-            quiet_until = time.monotonic() + _COMMENT_SECONDS
-            yield b": still here\n\n"
+            known = event_id
+            yield server_events.block(event_id, body, "end" if ended else "progress")
+        else:
+            yield b""
         if ended:
             return
-        await asyncio.sleep(_LOOK_SECONDS)
+        await stopping.pause(_LOOK_SECONDS)
         job = await read_job(reader, UUID(str(job["id"])))
 
 

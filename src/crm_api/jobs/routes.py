@@ -3,7 +3,7 @@
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Header, Query, Request, Security
+from fastapi import APIRouter, Query, Request, Security
 from starlette.responses import Response, StreamingResponse
 
 from ..access import Principal, authorize, authorize_once
@@ -11,6 +11,7 @@ from ..core.db import Reads, Session
 from ..core.problems import problems
 from ..core.read import answer
 from ..core.route import Route
+from ..core.server_events import LastEventId
 from . import events, operations, queries
 from .problems import JobEnded, JobNotFound
 from .schemas import JobListParams, JobPage, JobRead
@@ -56,9 +57,7 @@ async def watch_job(
     job_id: UUID,
     reads: Reads,
     who: CanRead,
-    last_event_id: Annotated[
-        str | None, Header(alias="Last-Event-ID", max_length=100, description="Id of the last event that was received")
-    ] = None,
+    last_event_id: LastEventId = None,
 ) -> Response:
     """Follow a job as server-sent events: `progress` with the whole job whenever it changes, `end` when it has ended. A
     reader that comes back with `Last-Event-ID` is not told what it knows, and gets 204 when there is nothing more to
@@ -67,7 +66,7 @@ async def watch_job(
     first = await _found(reads, job_id)
     if events.is_over(first, last_event_id):
         return Response(status_code=204)
-    return events.stream(reads, first, last_event_id)
+    return events.stream(request, reads, first, last_event_id)
 
 
 @router.post(

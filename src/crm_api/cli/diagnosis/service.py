@@ -140,7 +140,7 @@ async def check_daily_facts(patient: Patient) -> list[Finding]:
 
 _OUTBOX: Final = """
 SELECT pg_total_relation_size('outbox_event') AS bytes,
-    (SELECT occurred_at FROM outbox_event WHERE position IS NULL ORDER BY id LIMIT 1) AS waiting_since
+    (SELECT occurred_at FROM outbox_event WHERE position IS NULL ORDER BY sequence_number, id LIMIT 1) AS waiting_since
 """
 
 
@@ -152,9 +152,6 @@ async def check_outbox(patient: Patient) -> list[Finding]:
     if row["bytes"] <= patient.limits.outbox_bytes:
         return [Finding("outbox", "ok", looked_at, told)]
     since = f", the oldest event waits since {row['waiting_since']:%Y-%m-%d}" if row["waiting_since"] else ""
-    cause = "Events are kept until they are deleted, and a backlog grows while no relay gives them their place."
-    cure = (
-        "Delete what nobody will read any more, for example "
-        "DELETE FROM outbox_event WHERE occurred_at < now() - interval '30 days';  then VACUUM outbox_event;"
-    )
+    cause = "Events are kept for CRM_EVENTS_KEPT_DAYS; a worker's tick gives them their places and drops the old ones."
+    cure = "See that a worker runs, or keep events for fewer days: the space is used again by those to come."
     return [Finding("outbox", "warning", looked_at, told + since, cause, cure)]

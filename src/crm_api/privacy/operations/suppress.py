@@ -82,9 +82,12 @@ async def _tell(
     changes: dict[str, Any],
     by: str,
 ) -> None:
-    """Leave the trail under the customers whose addresses they are, so that an erasure finds it."""
+    """Leave the trail under the customers whose addresses they are, so that an erasure finds it; the event is for many
+    eyes and holds no address.
+    """
     owners = await CONTACT_POINTS.owners(connection, keys) if keys else {}
     for key in keys:
         owner = owners.get(key)
         record(session, by, what, ("suppression", key), customer_id=owner, changes=changes)
-        emit(session, what, {"key": key, **changes}, customer_id=owner)
+        reason = changes.get("reason") or changes["was"]["reason"]
+        emit(session, what, {"kind": key.partition(":")[0], "reason": reason}, customer_id=owner)
