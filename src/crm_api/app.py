@@ -46,9 +46,11 @@ from .jobs.hints import Hints
 from .jobs.kinds import JobKind
 from .jobs.metrics import ENDED, FAILED_ATTEMPTS, HINTS_LOST, job_metrics
 from .offers import decision_routes as decisions
+from .offers import queries as offer_queries
 from .offers import routes as offers
 from .offers.event_types import EVENT_TYPES as OFFER_EVENTS
 from .offers.operations import Desk
+from .outreach import campaign_queries
 from .outreach import campaign_routes as campaigns
 from .outreach import message_routes as messages
 from .outreach import public_routes as public
@@ -63,7 +65,9 @@ from .privacy import routes as consents
 from .privacy import suppression_routes as suppressions
 from .privacy.event_types import EVENT_TYPES as PRIVACY_EVENTS
 from .privacy.fields import CONSENT_FIELDS
+from .segments import history_routes as segment_history
 from .segments import member_routes as members
+from .segments import queries as segment_queries
 from .segments import routes as segments
 from .segments.event_types import EVENT_TYPES as SEGMENT_EVENTS
 from .segments.fields import FIELDS as SEGMENT_FIELDS
@@ -94,6 +98,7 @@ ROUTERS = (
     run_workers.router,
     scores.router,
     segments.router,
+    segment_history.router,
     members.router,
     offers.router,
     templates.router,
@@ -149,6 +154,7 @@ def create_app(settings: Settings, job_kinds: Sequence[JobKind] = JOB_KINDS) -> 
     kinds = (*job_kinds, daily_facts(settings.zone), *of_segments, planning(catalog, settings), cancelling())
     app.state.job_kinds = {kind.name: kind for kind in kinds}
     app.state.catalog = catalog
+    app.state.segment_uses = tuple(each.uses_of_segment for each in (segment_queries, offer_queries, campaign_queries))
     app.state.event_types = {each.name: each for each in EVENT_TYPES}
     app.state.message_signer = Signer(settings.secret_key.get_secret_value())
     app.state.decision_desk = Desk(catalog, settings.zone)

@@ -1,14 +1,15 @@
 """Statements about offers, the products they cover, and decisions."""
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, DateTime, Select, Text, Uuid, bindparam, func, or_, select
+from sqlalchemy import ColumnElement, DateTime, Select, Text, Uuid, bindparam, cast, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ..core.money import Money
-from ..core.read import Prepared, raw_json
+from ..core.read import Prepared, Reader, raw_json
 from ..customers.models import Customer
 from .models import Decision, Offer, OfferEdition, OfferProduct
 
@@ -53,6 +54,20 @@ def document(row: Any) -> dict[str, Any]:
 
 
 _AS_JSON: Final = ("eligibility", "channels")
+
+
+async def uses_of_segment(reader: Reader, segment_id: UUID) -> Sequence[dict[str, Any]]:
+    """Answer the offers that ask for membership in a segment and are not over."""
+    rows = await reader.rows(_ASKING, needle=f"%{segment_id}%")
+    return [{"type": "offer", **row} for row in rows]
+
+
+_NAMED: Final[Select[*tuple[Any, ...]]] = select(Offer.id, Offer.name)
+_ASKING: Final = Prepared(
+    _NAMED.where(
+        Offer.status != "retired", cast(Offer.eligibility, Text).like(bindparam("needle", type_=Text))
+    ).order_by(Offer.name)
+)
 
 
 async def written_offer(session: AsyncSession, offer_id: UUID) -> dict[str, Any]:

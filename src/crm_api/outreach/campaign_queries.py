@@ -1,16 +1,17 @@
 """Statements about campaigns and the counts of their messages."""
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, Final
 from uuid import UUID
 
 import orjson
-from sqlalchemy import Select, Text, Uuid, bindparam, func, select, tuple_
+from sqlalchemy import Select, Text, Uuid, bindparam, cast, func, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ..audience import print_text, read_tree
 from ..core.money import Money
-from ..core.read import Prepared
+from ..core.read import Prepared, Reader
 from .campaign_models import Campaign, Message, MessageDue
 
 CAMPAIGN: Final[Select[*tuple[Any, ...]]] = select(*Campaign.__table__.columns)
@@ -25,6 +26,25 @@ IN_FLIGHT: Final = Prepared(
     )
 )
 STATES: Final = ("pending", "sent", "bounced", "failed", "skipped", "cancelled", "unknown")
+
+
+async def uses_of_segment(reader: Reader, segment_id: UUID) -> Sequence[dict[str, Any]]:
+    """Answer the campaigns that send to a segment, or to an audience that asks for it, and have not ended."""
+    rows = await reader.rows(_SENDING, segment_id=segment_id, needle=f"%{segment_id}%")
+    return [{"type": "campaign", **row} for row in rows]
+
+
+_NAMED: Final[Select[*tuple[Any, ...]]] = select(Campaign.id, Campaign.name)
+_SENDING: Final = Prepared(
+    _NAMED.where(
+        Campaign.status != "stopped",
+        Campaign.status != "finished",
+        or_(
+            Campaign.segment_id == bindparam("segment_id", type_=Uuid),
+            cast(Campaign.audience, Text).like(bindparam("needle", type_=Text)),
+        ),
+    ).order_by(Campaign.name)
+)
 
 
 def document(row: Any) -> dict[str, Any]:

@@ -34,8 +34,9 @@ async def list_members(
     reads: Reads,
     _who: CanSeeCustomers,
 ) -> Response:
-    """List who is in a segment as of its published build, in order of the customers' ids. With `Accept: text/csv` or
-    `application/x-ndjson` all members come as one stream of one snapshot, and the parameters of the page mean nothing.
+    """List who is in a segment as of its published build, or was at an instant, in order of the customers' ids. With
+    `Accept: text/csv` or `application/x-ndjson` all of them come as one stream of one snapshot, and the parameters of
+    the page mean nothing.
     Scopes: segments:read, customers:read.
     """
     counted = await reads.row(queries.MEMBER_COUNT, segment_id=segment_id)
@@ -43,15 +44,15 @@ async def list_members(
         raise SegmentNotFound(f"No segment has the id {segment_id}")
     form = wants(request)
     if form != "json":
-        return stream(request, queries.exported(segment_id), form)
+        return stream(request, queries.exported(segment_id, params.as_of), form)
     listing = Listing(request, params)
-    statement = queries.members_page(after=listing.after is not None)
-    rows = await reads.rows(
-        statement, segment_id=segment_id, limit=listing.limit, after=listing.after and listing.after[0]
-    )
-    count = counted["member_count"] if params.count == "estimate" else None
-    if params.count == "exact":
-        exact = await reads.row(queries.COUNTED_MEMBERS, segment_id=segment_id)
+    past = params.as_of is not None
+    statement = queries.members_page(after=listing.after is not None, past=past)
+    which = {"segment_id": segment_id, "as_of": params.as_of}
+    rows = await reads.rows(statement, **which, limit=listing.limit, after=listing.after and listing.after[0])
+    count = counted["member_count"] if params.count == "estimate" and not past else None
+    if params.count == "exact" or (params.count and past):
+        exact = await reads.row(queries.counted_members(past=past), **which)
         count = exact[0] if exact else None
     return listing.answer([dict(row) for row in rows], lambda row: [row["customer_id"]], count=count)
 

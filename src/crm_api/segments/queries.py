@@ -20,6 +20,7 @@ from sqlalchemy import (
     and_,
     any_,
     bindparam,
+    cast,
     delete,
     func,
     insert,
@@ -33,7 +34,7 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.sql.dml import Insert
 
-from ..core.read import Prepared
+from ..core.read import Prepared, Reader
 from ..core.streams import instant_text
 from ..customers.models import Customer
 from .models import Membership, Segment, SegmentVersion
@@ -42,6 +43,15 @@ from .models import Membership, Segment, SegmentVersion
 def visible_membership(build: Any = Segment.current_build) -> ColumnElement[bool]:
     """Answer the condition on a membership that holds at a build, the published one of its segment if none is given."""
     return and_(Membership.entered_build <= build, or_(Membership.left_build.is_(None), Membership.left_build > build))
+
+
+def was_member() -> ColumnElement[bool]:
+    """Answer the condition on a membership that held at an instant, as published builds tell it; binds `as_of`."""
+    when = bindparam("as_of", type_=DateTime(timezone=True))
+    ended_later = or_(
+        Membership.left_at.is_(None), Membership.left_at > when, Membership.left_build > Segment.current_build
+    )
+    return and_(Membership.entered_build <= Segment.current_build, Membership.entered_at <= when, ended_later)
 
 
 def present_customers() -> ColumnElement[bool]:
@@ -123,8 +133,10 @@ def versions(*, after: bool) -> Prepared:
     return Prepared(statement)
 
 
-def members() -> Select[*tuple[Any, ...]]:
-    """Answer the members of the published build of a segment; binds `segment_id`."""
+def members(*, past: bool = False) -> Select[*tuple[Any, ...]]:
+    """Answer the members of the published build of a segment, or those of the past; binds `segment_id`, and of the past
+    `as_of`.
+    """
     return (
         select(
             Membership.customer_id,
@@ -135,32 +147,39 @@ def members() -> Select[*tuple[Any, ...]]:
         )
         .join_from(Membership, Segment, Segment.id == Membership.segment_id)
         .join(Customer, Customer.customer_id == Membership.customer_id)
-        .where(Membership.segment_id == bindparam("segment_id", type_=Uuid), visible_membership())
+        .where(
+            Membership.segment_id == bindparam("segment_id", type_=Uuid),
+            was_member() if past else visible_membership(),
+        )
     )
 
 
-def exported(segment_id: UUID) -> Select[*tuple[Any, ...]]:
+def exported(segment_id: UUID, as_of: datetime | None) -> Select[*tuple[Any, ...]]:
     """Answer all members of a segment, as the lines of a stream."""
-    statement = members().with_only_columns(
+    statement = members(past=as_of is not None).with_only_columns(
         Membership.customer_id,
         Customer.kind,
         Customer.display_name,
         instant_text(Membership.entered_at).label("entered_at"),
         Membership.entered_build,
     )
-    return statement.order_by(Membership.customer_id).params(segment_id=segment_id)
+    given = {"segment_id": segment_id} | ({} if as_of is None else {"as_of": as_of})
+    return statement.order_by(Membership.customer_id).params(given)
 
 
 @lru_cache
-def members_page(*, after: bool) -> Prepared:
-    """List members in order of their ids; binds `segment_id`, `after` (a customer's id) and `limit`."""
-    statement = members().order_by(Membership.customer_id).limit(bindparam("limit"))
+def members_page(*, after: bool, past: bool) -> Prepared:
+    """List members in order of their ids; binds `segment_id`, `after` (a customer's id), `as_of` and `limit`."""
+    statement = members(past=past).order_by(Membership.customer_id).limit(bindparam("limit"))
     if after:
         statement = statement.where(Membership.customer_id > bindparam("after", type_=Uuid))
     return Prepared(statement)
 
 
-COUNTED_MEMBERS: Final = Prepared(members().with_only_columns(func.count()))
+@lru_cache
+def counted_members(*, past: bool) -> Prepared:
+    """Count members; binds `segment_id`, and of the past `as_of`."""
+    return Prepared(members(past=past).with_only_columns(func.count()))
 
 
 @lru_cache
@@ -186,6 +205,25 @@ def segments_of_customer(*, after: bool) -> Prepared:
     if after:
         statement = statement.where(Membership.segment_id > bindparam("after", type_=Uuid))
     return Prepared(statement)
+
+
+async def uses_of_segment(reader: Reader, segment_id: UUID) -> Sequence[dict[str, Any]]:
+    """Answer the segments that refer to a segment, by their present or their published definition."""
+    rows = await reader.rows(_REFERRING, needle=f"%{segment_id}%")
+    return [{"type": "segment", **row} for row in rows]
+
+
+_NAMED: Final[Select[*tuple[Any, ...]]] = select(Segment.id, Segment.name)
+_REFERRING: Final = Prepared(
+    _NAMED.join_from(Segment, SegmentVersion, SegmentVersion.segment_id == Segment.id)
+    .where(
+        or_(SegmentVersion.number == Segment.definition_version, SegmentVersion.number == Segment.built_version),
+        cast(SegmentVersion.definition, Text).like(bindparam("needle", type_=Text)),
+        Segment.archived_at.is_(None),
+    )
+    .distinct()
+    .order_by(Segment.name)
+)
 
 
 def matching(condition: ColumnElement[bool]) -> Select[*tuple[Any, ...]]:

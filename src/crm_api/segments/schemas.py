@@ -256,6 +256,10 @@ MEMBER_STREAMS: dict[str, Any] = {
 class MemberListParams(CountedListParams):
     """Which page of members."""
 
+    as_of: Annotated[
+        Instant | None, Field(description="Who was in at this instant; left out: who is in by the published build")
+    ] = None
+
 
 class SegmentsOfCustomerParams(ListParams):
     """Which page of segments."""

@@ -5,6 +5,7 @@ from .build import BUILD, request_build, segment_build
 from .change import archive, change
 from .define import define
 from .live import LIVE, live_segments
+from .plan import plan
 from .preview import preview
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "change",
     "define",
     "live_segments",
+    "plan",
     "preview",
     "request_build",
     "segment_build",
