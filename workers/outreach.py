@@ -15,7 +15,7 @@ import structlog
 
 from crm_api.client import ApiClient, ApiFailure, outreach
 from crm_api.outreach import rendering
-from crm_api.outreach.links import link_number
+from crm_api.outreach.links import can_follow, link_number
 from crm_api.outreach.message_schemas import MOST_CLAIMED, ClaimedMessage, ClaimedMessages
 
 from .gateways import Gateway, HandOverUnknown, Outcome, mime
@@ -131,6 +131,9 @@ class Mailer:
             outcome = await self._gateway.hand_over(each.mail, message.sender.address, message.recipient.address, until)
         except HandOverUnknown as unknown:
             return await self._unknown(message, str(unknown), each.subject)
+        except Exception as error:  # what became of the others must still be reported
+            log.error("hand_over_broke", message=id, error=type(error).__name__, exc_info=error)
+            return await self._unknown(message, f"the gateway broke: {type(error).__name__}", each.subject)
         return _report(message.id, outcome, each.subject)
 
     async def _unknown(self, message: ClaimedMessage, why: str, subject: str) -> dict[str, Any]:
@@ -164,6 +167,10 @@ def _prepare(messages: Sequence[ClaimedMessage]) -> tuple[list[_Prepared], list[
         except rendering.RenderRefused as why:
             told = {"id": str(message.id), "result": "failed", "reason": why.code, "detail": str(why)[:_LONGEST_REPORT]}
             refused.append(told)
+        except Exception as error:  # one message that breaks must not keep the others from being sent
+            log.error("message_broke", message=str(message.id), error=type(error).__name__, exc_info=error)
+            told = {"id": str(message.id), "result": "failed", "reason": "template-invalid"}
+            refused.append({**told, "detail": f"it cannot be composed ({type(error).__name__})"})
     return prepared, refused
 
 
@@ -172,10 +179,11 @@ def _rendered(message: ClaimedMessage) -> _Prepared:
     links: dict[int, str] = {}
 
     def follow(url: str) -> str:
-        if url == message.unsubscribe_url:
-            return url
         number = link_number(url)
-        links[number] = url
+        if number not in links:
+            if url == message.unsubscribe_url or not can_follow(url, links):
+                return url
+            links[number] = url
         return f"{message.click_prefix}{number}"
 
     html = None

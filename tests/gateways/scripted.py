@@ -46,7 +46,7 @@ async def _session(
         while True:
             if answers[step] == HANG_UP:
                 return
-            writer.write(answers[step].replace("\n", "\r\n").encode() + b"\r\n")
+            writer.write(answers[step].replace("\n", "\r\n").encode(errors="surrogateescape") + b"\r\n")
             end = b"\r\n.\r\n" if answers[step].startswith("354") else b"\r\n"
             line = (await reader.readuntil(end)).decode()
             lines.append(line.rstrip("\r\n"))

@@ -148,6 +148,7 @@ def test_what_cannot_stand_in_a_header_is_refused(wrong: Envelope) -> None:
 
 def test_addresses_and_ids() -> None:
     assert mail_address("Ann.Lee+x@Bücher.example") == "Ann.Lee+x@xn--bcher-kva.example"
+    assert mail_address("a@straße.example") == "a@xn--strae-oqa.example", "strasse.example is another domain"
     assert bare_message_id("<a@b.example>") == bare_message_id("a@b.example") == "a@b.example"
     with pytest.raises(ValueError, match="no Message-ID"):
         message_id_of(b"Subject: x\r\n\r\nMessage-ID: <a@b.example>\r\n")

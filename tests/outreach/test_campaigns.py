@@ -290,13 +290,20 @@ async def test_what_is_wrong_is_told(api: Api, postman: Postman) -> None:
     crlf = {**wish, "template_id": template_id, "sender": {**SENDER, "name": "Shop\r\nBcc: all@example.com"}}
     told = await api.post("/v1/campaigns", crlf, expect=problem("invalid-request", 422))
     assert told["errors"][0]["pointer"] == "/sender/name"
+    for part, address in (("address", "käse@shop.example"), ("reply_to", "käse@shop.example"), ("address", "a@b\nc")):
+        sender = {**wish, "template_id": template_id, "sender": {**SENDER, part: address}}
+        told = await api.post("/v1/campaigns", sender, expect=problem("invalid-request", 422))
+        assert told["errors"][0]["pointer"] == f"/sender/{part}"
     made = await campaign(api, template_id)
     await api.post("/v1/campaigns", {**wish, "template_id": template_id}, expect=problem("campaign-code-taken", 409))
     await api.post(f"/v1/campaigns/{made}/launch", {}, expect=problem("empty-audience", 422))
     await readers(api, 1)
     past = {"launch_at": "2020-01-01T09:00"}
     await api.post(f"/v1/campaigns/{made}/launch", past, expect=problem("launch-in-the-past", 422))
-    for odd in ("2026-12-01T09:00Z", "tomorrow", "2026-02-30T09:00"):
+    zoned = ("2026-12-01T09:00Z", "2026-12-01T09:00+01:00", "2026-12-01T09:00:00-0500")
+    loose = ("2026-12-01", "20261201T0900", "2027-W01-1", "2026-12-01 09:00", "2026-12-01T09:00:00.5", 1, True)
+    nowhere = ("tomorrow", "", "2026-02-30T09:00", "0001-01-01T00:00", "9999-12-31T23:59")
+    for odd in (*zoned, *loose, *nowhere):
         await api.post(f"/v1/campaigns/{made}/launch", {"launch_at": odd}, expect=problem("invalid-request", 422))
     await api.post(f"/v1/campaigns/{made}/pause", expect=problem("campaign-status-wrong", 409))
     await api.post(f"/v1/campaigns/{made}/launch", {"launch_at": "2199-12-01T09:00"}, expect=200)

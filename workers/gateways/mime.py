@@ -8,6 +8,7 @@ from email.header import Header
 from email.utils import format_datetime
 from typing import Final, NamedTuple
 
+from crm_api.outreach.addresses import ascii_domain
 from crm_api.outreach.rendering import Rendered, RenderRefused
 
 _LONGEST_NAME: Final = 200
@@ -81,8 +82,8 @@ def mail_address(address: str) -> str:
     if found is None or _CONTROLS.search(address):
         raise _unfit("an address")
     try:
-        domain = found[1].encode("idna").decode("ascii")
-    except UnicodeError:
+        domain = ascii_domain(address)
+    except ValueError:
         raise _unfit("the domain of an address") from None
     return f"{address[: found.start(1)]}{domain}"
 

@@ -32,6 +32,7 @@ _NO_MAILBOX_ENHANCED: Final = frozenset(
 """Not among them: what is wrong with the sender (5.1.7, 5.1.8), and a mailbox that is full (5.2.2)."""
 _ENHANCED: Final = re.compile(r"5\.\d{1,3}\.\d{1,3}\b")
 _LINE_END: Final = re.compile(rb"\r\n|\r|\n")
+_UNFIT: Final = re.compile("[\x00-\x08\x0e-\x1b\x7f\ud800-\udfff]")
 _DOT: Final = re.compile(rb"^\.", re.MULTILINE)
 
 
@@ -295,4 +296,5 @@ def _told(error: Exception) -> str:
 
 
 def _shortened(text: str) -> str:
-    return " ".join(text.split())[:_LONGEST_TEXT]
+    """Make one line of what a server says, which may be any bytes: what cannot be stored becomes a question mark."""
+    return " ".join(_UNFIT.sub("?", text).split())[:_LONGEST_TEXT]

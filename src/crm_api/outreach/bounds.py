@@ -27,7 +27,7 @@ class RenderRefused(Exception):
 class Limits:
     """What rendering one message may cost."""
 
-    subject_characters: int = 500
+    subject_characters: int = SUBJECT_LONGEST
     output_bytes: int = 500_000
     """Of the text, and of the HTML."""
     iterations: int = 1_000

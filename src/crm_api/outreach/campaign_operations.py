@@ -118,7 +118,7 @@ async def launch(
     zone: schedule.LaunchZone = "customer" if campaign.launch_zone == "customer" else "business"
     local = wish.launch_at or now().astimezone(settings.zone).replace(tzinfo=None)
     if wish.launch_at is not None and schedule.is_past(local, zone, settings.zone, now()):
-        raise LaunchInThePast(f"{local:%Y-%m-%dT%H:%M} has gone by in {settings.zone.key}")
+        raise LaunchInThePast(f"{local.isoformat()} has gone by in {settings.zone.key}")
     planned = await plan(session, campaign_id, catalog, settings)
     if not planned["recipients"]:
         raise EmptyAudience("No customer would get it", exclusions=planned["exclusions"])

@@ -1,10 +1,20 @@
 """What callers send and get about campaigns."""
 
+import re
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
-from pydantic import MISSING, AfterValidator, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import (
+    MISSING,
+    AfterValidator,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    WithJsonSchema,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from ..audience.tree import Audience, Tree
@@ -12,6 +22,7 @@ from ..core.money import Money
 from ..core.schemas import Input, Instant, ListParams, NextCursor, Output, Version
 from ..customers.contact_points import normalized_email
 from ..customers.schemas import PLAIN_PATTERN, Line
+from .addresses import ascii_domain
 from .schedule import LaunchZone
 
 CODE_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,99}$"
@@ -30,20 +41,50 @@ Status = Literal["draft", "scheduled", "planning", "running", "paused", "stoppin
 SenderName = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100, pattern=PLAIN_PATTERN)
 ]
-MailAddress = Annotated[str, Field(max_length=254), AfterValidator(normalized_email)]
-_LOCAL = r"^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d)?$"
+_LOCAL = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d)?", re.ASCII)
+_OFFSET = re.compile(r"(Z|[+-]\d\d:?\d\d)$", re.IGNORECASE)
+
+
+def _of_a_sender(address: str) -> str:
+    """Refuse what mail servers would not take from us, before thousands of messages fail of it."""
+    if not address.rpartition("@")[0].isascii():
+        raise PydanticCustomError(
+            "sender_address", "What stands before the @ must be ASCII: few mail servers take more"
+        )
+    try:
+        ascii_domain(address)
+    except ValueError as unfit:
+        raise PydanticCustomError("sender_address", "{why}", {"why": str(unfit)}) from None
+    return address
+
+
+MailAddress = Annotated[str, Field(max_length=254), AfterValidator(normalized_email), AfterValidator(_of_a_sender)]
 
 
 def _local_time(value: Any) -> Any:
-    if isinstance(value, str):
-        return datetime.fromisoformat(value)
-    return value
+    if not isinstance(value, str):
+        return value
+    if _OFFSET.search(value[10:]):
+        raise PydanticCustomError("local_time", "launch_at is a local time and has no offset")
+    if not _LOCAL.fullmatch(value):
+        raise PydanticCustomError("local_time", "Write a local time to the minute or second, as in 2026-12-01T09:00")
+    found = datetime.fromisoformat(value)
+    if not 2 <= found.year <= 9998:  # so that it exists in all zones
+        raise PydanticCustomError("out_of_range", "Write a time between the years 2 and 9998")
+    return found
 
 
 LocalTime = Annotated[
     datetime,
     BeforeValidator(_local_time),
-    Field(description="A local time without offset, to the minute or second", examples=["2026-12-01T09:00"]),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "pattern": f"^{_LOCAL.pattern}$",
+            "description": "A local time without offset, to the minute or second",
+            "examples": ["2026-12-01T09:00"],
+        }
+    ),
 ]
 
 _ID = "0198c5a0-5d3f-7c3a-9f0e-2b7d4c1e8a11"
@@ -145,12 +186,6 @@ class LaunchWish(Input):
     launch_at: Annotated[LocalTime | None, Field(description="Without it: now")] = None
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"launch_at": "2026-12-01T09:00"}]})
-
-    @model_validator(mode="after")
-    def _is_local(self) -> Self:
-        if self.launch_at is not None and self.launch_at.tzinfo is not None:
-            raise PydanticCustomError("local_time", "launch_at is a local time and has no offset")
-        return self
 
 
 class SenderRead(Output):

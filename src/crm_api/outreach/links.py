@@ -8,6 +8,8 @@ import base64
 import binascii
 import hashlib
 import hmac
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 from uuid import UUID
@@ -16,6 +18,13 @@ Use = Literal["unsubscribe", "open", "click"]
 _MARKS: Final[dict[Use, bytes]] = {"unsubscribe": b"u", "open": b"o", "click": b"c"}
 _SIGNATURE: Final = 16
 _PURPOSE: Final = b"crm-api message links"
+MOST_LINKS: Final = 200
+"""Of one message that are followed; further ones lead where they lead, and nobody knows who went there."""
+LONGEST_LINK: Final = 2_000
+LONGEST_LINKS: Final = 20_000
+"""Bytes of all of a message's: twenty messages are handed over in one call, whose body is bounded."""
+FOLLOWED: Final = r"^https?://[^\s\u0000-\u001f]+$"
+_FOLLOWED: Final = re.compile(FOLLOWED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,3 +64,10 @@ class Signer:
 def link_number(url: str) -> int:
     """Number a URL within its campaign, the same in every process: 52 bits of its SHA-256, which JSON keeps exact."""
     return int.from_bytes(hashlib.sha256(url.encode()).digest()[:8], "big") >> 12
+
+
+def can_follow(url: str, others: Mapping[int, str]) -> bool:
+    """Say whether a link can be followed beside the others of its message."""
+    if len(others) >= MOST_LINKS or len(url) > LONGEST_LINK or not _FOLLOWED.fullmatch(url):
+        return False
+    return sum(len(each.encode()) for each in (url, *others.values())) <= LONGEST_LINKS

@@ -18,6 +18,7 @@ from ..customers.models import Customer
 from ..offers.operations import Desk, Made, decide_for_many
 from ..settings import Settings
 from . import recipients, variables
+from .addresses import message_id
 from .links import Link, Signer
 from .message_ending import Ended, end
 from .message_queue import Lease, Taken, lease_of, put_in_order, take, take_to_ask
@@ -206,13 +207,12 @@ def _document(
     link = Link(each.customer_id, each.message_id)
     sign, base = desk.signer.write, desk.settings.issuer
     unsubscribe = f"{base}/p/unsubscribe/{sign('unsubscribe', link)}"
-    domain = campaign.sender_address.rpartition("@")[2]
     return {
         "id": each.message_id,
         "customer_id": each.customer_id,
         "campaign_id": campaign.id,
         "reconcile": each.reconcile,
-        "message_id": f"<{each.message_id.hex}@{domain}>",
+        "message_id": message_id(each.message_id.hex, campaign.sender_address),
         "recipient": {"name": person["display_name"], "address": person["address"] or ""} if person else _NOBODY,
         "sender": {"name": campaign.sender_name, "address": campaign.sender_address},
         "reply_to": campaign.reply_to,

@@ -6,6 +6,8 @@ from uuid import UUID
 from pydantic import ConfigDict, Field
 
 from ..core.schemas import Input, Instant, ListParams, NextCursor, Output
+from .bounds import SUBJECT_LONGEST
+from .links import FOLLOWED, LONGEST_LINK, MOST_LINKS
 
 State = Literal["pending", "claimed", "handing_over", "sent", "bounced", "failed", "skipped", "cancelled", "unknown"]
 Result = Literal["sent", "deferred", "bounced", "failed", "unknown", "not_taken"]
@@ -170,14 +172,14 @@ class LinkUsed(Input):
     """A link that stands in a message."""
 
     number: Annotated[int, Field(ge=0, lt=2**52)]
-    url: Annotated[str, Field(max_length=2_000, pattern=r"^https?://[^\s\u0000-\u001f]+$")]
+    url: Annotated[str, Field(max_length=LONGEST_LINK, pattern=FOLLOWED)]
 
 
 class Ready(Input):
     """A rendered message."""
 
     id: Annotated[UUID, Field(strict=False)]
-    links: Annotated[list[LinkUsed], Field(max_length=200)] = Field(default_factory=list)
+    links: Annotated[list[LinkUsed], Field(max_length=MOST_LINKS)] = Field(default_factory=list)
 
 
 class HandOverWish(Input):
@@ -224,7 +226,7 @@ class Report(Input):
     code: Annotated[int | None, Field(ge=0, le=9999, description="The gateway's answer")] = None
     reason: Annotated[str | None, Field(pattern=r"^[a-z][a-z_-]{0,59}$", description="Of `failed`: why")] = None
     detail: Annotated[str | None, Field(max_length=500)] = None
-    subject: Annotated[str | None, Field(max_length=300, description="As it was rendered")] = None
+    subject: Annotated[str | None, Field(max_length=SUBJECT_LONGEST, description="As it was rendered")] = None
 
 
 class ReportWish(Input):
