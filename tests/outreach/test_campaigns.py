@@ -1,7 +1,8 @@
 """Campaigns over HTTP: drafts, the plan, the launch, what is planned, claimed, handed over and reported."""
 
+import json
 from collections import Counter
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -15,6 +16,7 @@ from ..calling import Api, problem
 from .planting import AUDIENCE, SENDER, campaign, grant, readers, template
 
 pytestmark = pytest.mark.usefixtures("clean")
+MENDED = json.dumps(AUDIENCE)
 
 
 class Postman:
@@ -311,6 +313,49 @@ async def test_what_is_wrong_is_told(api: Api, postman: Postman) -> None:
     await postman.plan()
     assert await postman.claim() == []
     await api.post(f"/v1/campaigns/{made}/stop", expect=200)
+    assert (await api.get(f"/v1/campaigns/{made}"))["status"] == "stopped"
+
+
+async def test_a_draft_whose_segment_was_archived_is_not_launched(api: Api) -> None:
+    await readers(api, 1)
+    segment = (await api.post("/v1/segments", {"name": "Readers", "definition": AUDIENCE}, expect=201))["id"]
+    await api.post(f"/v1/segments/{segment}/builds", expect=202)
+    await Postman(api).plan()
+    made = await campaign(api, await template(api), audience=None, segment_id=segment)
+    await api.post(f"/v1/segments/{segment}/archive", expect=200)
+    told = await api.post(f"/v1/campaigns/{made}/launch", {}, expect=problem("invalid-request", 422))
+    assert [(each["pointer"], each["code"]) for each in told["errors"]] == [("/segment_id", "segment-archived")]
+
+
+async def test_a_plan_that_fails_is_seen_and_tried_again_later(api: Api, postman: Postman, database: Database) -> None:
+    await readers(api, 1)
+    made = await launched(api)
+    async with database.session() as session:
+        broken = """UPDATE campaign SET audience = '{"field": "nope", "eq": "x"}'"""
+        await session.execute(text(broken))
+    await postman.plan()
+    found = await api.get(f"/v1/campaigns/{made}")
+    assert (found["status"], found["version"]) == ("scheduled", 3)
+    assert datetime.fromisoformat(found["starts_at"]) > now() + timedelta(seconds=50)
+    job = await api.get(f"/v1/jobs/{found['job_id']}")
+    assert (job["state"], job["problem"]["code"]) == ("failed", "invalid-audience")
+    await postman.plan()
+    assert len((await api.get("/v1/jobs?kind=campaign-plan"))["data"]) == 1, "not again at every tick"
+    async with database.session() as session:
+        await session.execute(text("UPDATE campaign SET audience = :mended, starts_at = now()"), {"mended": MENDED})
+    await postman.plan()
+    assert (await api.get(f"/v1/campaigns/{made}"))["status"] == "running"
+    assert len(await postman.claim()) == 1
+
+
+async def test_a_broken_plan_can_be_stopped(api: Api, postman: Postman, database: Database) -> None:
+    await readers(api, 1)
+    made = await launched(api)
+    async with database.session() as session:
+        await session.execute(text("""UPDATE campaign SET audience = '{"field": "nope", "eq": "x"}'"""))
+    await postman.plan()
+    await api.post(f"/v1/campaigns/{made}/stop", expect=200)
+    assert await postman.claim() == []
     assert (await api.get(f"/v1/campaigns/{made}"))["status"] == "stopped"
 
 

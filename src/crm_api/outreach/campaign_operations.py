@@ -122,8 +122,7 @@ async def launch(
     planned = await plan(session, campaign_id, catalog, settings)
     if not planned["recipients"]:
         raise EmptyAudience("No customer would get it", exclusions=planned["exclusions"])
-    template = await session.get_one(Template, campaign.template_id)
-    _check_usable(template)
+    template = await _usable(session, campaign)
     campaign.content = {
         "subject": template.subject, "text": template.text, "html": template.html,
         "template_id": str(template.id), "template_version": template.version,
@@ -137,10 +136,18 @@ async def launch(
     )
 
 
-def _check_usable(template: Template) -> None:
-    if template.archived_at is not None:
-        fault = finding("/template_id", "template-archived", f"{template.name} was archived")
-        raise InvalidRequest(fault["detail"], errors=[fault])
+async def _usable(session: AsyncSession, campaign: Campaign) -> Template:
+    """Answer the template of a campaign whose parts are all in use still. Errors: InvalidRequest."""
+    template = await session.get_one(Template, campaign.template_id)
+    segment = None if campaign.segment_id is None else await session.get_one(Segment, campaign.segment_id)
+    faults = [
+        finding(f"/{kind}_id", f"{kind}-archived", f"{part.name} was archived")
+        for kind, part in (("template", template), ("segment", segment))
+        if part is not None and part.archived_at is not None
+    ]
+    if faults:
+        raise InvalidRequest(faults[0]["detail"], errors=faults)
+    return template
 
 
 _MOVES: Final[dict[str, tuple[frozenset[str], str]]] = {

@@ -3,13 +3,13 @@
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, Final
 from uuid import UUID
 
 import asyncpg
-from sqlalchemy import ColumnElement, DateTime, Text, case, exists, func, literal, select
+from sqlalchemy import ColumnElement, DateTime, Text, case, exists, func, literal, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ..audience import Moment
@@ -33,6 +33,7 @@ RANGE_SIZE: Final = 50_000
 FIRST_SIZE: Final = 10_000
 _CANCELLED_IN_A_STEP: Final = 20_000
 OCCURRENCE: Final = 1
+_BEFORE_NEXT_PLAN: Final = timedelta(minutes=1)
 
 # The id is made of what is unique, so that a range planned twice makes the same rows: a UUIDv8 of SHA-256.
 _INSERT: Final = """
@@ -76,7 +77,9 @@ FROM waiting w WHERE m.customer_id = w.customer_id AND m.id = w.message_id
 
 def planning(catalog: LivingCatalog, settings: Settings, range_size: int = RANGE_SIZE) -> JobKind:
     """Make the kind of job that plans a campaign whose time has come."""
-    return JobKind(PLANNING, "set", step=partial(_plan_step, catalog, settings, range_size), due=_due_plans)
+    return JobKind(
+        PLANNING, "set", step=partial(_plan_step, catalog, settings, range_size), due=_due_plans, on_end=_end_plan
+    )
 
 
 def cancelling() -> JobKind:
@@ -87,6 +90,19 @@ def cancelling() -> JobKind:
 async def _due_plans(session: AsyncSession) -> Sequence[Due]:
     ready = select(Campaign.id).where(Campaign.status.in_(("scheduled", "planning")), Campaign.starts_at <= now())
     return [_due(PLANNING, id) for id in await session.scalars(ready)]
+
+
+async def _end_plan(session: AsyncSession, job: Job) -> None:
+    """After a plan that did not succeed, let it be seen at its campaign, and wait a little before the next."""
+    if job.state == "succeeded":
+        return
+    waits = update(Campaign).where(
+        Campaign.id == UUID(job.arguments["campaign_id"]), Campaign.status.in_(("scheduled", "planning"))
+    )
+    at = now()
+    await session.execute(
+        waits.values(job_id=job.id, starts_at=at + _BEFORE_NEXT_PLAN, version=Campaign.version + 1, updated_at=at)
+    )
 
 
 async def _due_cancellations(session: AsyncSession) -> Sequence[Due]:
