@@ -1,5 +1,6 @@
 """Campaigns over HTTP: drafts, the plan, the launch, what is planned, claimed, handed over and reported."""
 
+import asyncio
 import json
 from collections import Counter
 from datetime import datetime, timedelta
@@ -389,8 +390,27 @@ async def test_unsubscribing_takes_one_post(api: Api, anonymous: Api, postman: P
     assert [event["state"] for event in events["data"]].count("withdrawn") == 1
     for forged in (link[:-1] + ("A" if link[-1] != "A" else "B"), "/p/unsubscribe/x", "/p/unsubscribe/" + "A" * 64):
         assert (await anonymous.client.post(forged)).status_code == 404
+    for odd in ("A" * 200, "A" * 3_000, "é", link.rpartition("/")[2] + "A"):
+        assert (await anonymous.client.post(f"/p/unsubscribe/{odd}")).status_code == 404
+        assert (await anonymous.client.get(f"/p/click/{odd}/1")).status_code == 404
+    assert page.headers.get_list("referrer-policy") == ["no-referrer"]
     assert people
     assert made
+
+
+async def test_pressing_many_times_at_once_is_pressing_once(api: Api, anonymous: Api, postman: Postman) -> None:
+    await api.put("/v1/purposes/service", {"label": "Service", "needs_consent": False})
+    people = await readers(api, 4, consent=False)
+    await launched(api, purpose="service")
+    await postman.plan()
+    for message in await postman.claim():
+        link = message["unsubscribe_url"].removeprefix("http://crm.test")
+        answers = await asyncio.gather(*(anonymous.client.post(link) for _ in range(8)))
+        assert {answer.status_code for answer in answers} == {200}
+    ledger = (await api.get("/v1/consents"))["data"]
+    assert sorted(line["customer_id"] for line in ledger) == sorted(people), "a line each"
+    assert {(line["state"], line["purpose"]) for line in ledger} == {("withdrawn", "service")}
+    assert len((await api.get(f"/v1/customers/{people[0]}/timeline"))["data"]) == 1
 
 
 async def test_who_says_no_means_it_after_a_grant_dated_ahead(api: Api, anonymous: Api, postman: Postman) -> None:

@@ -1,6 +1,7 @@
 """Public pages that links in messages lead to: a signature instead of a login. Only POST changes a consent."""
 
 import base64
+import re
 from html import escape
 from typing import Annotated, Final
 
@@ -21,9 +22,10 @@ from .message_queries import one
 from .message_report import SOURCE
 
 router = APIRouter(prefix="/p", include_in_schema=False)
-Token = Annotated[str, Path(max_length=100)]
+Token = Annotated[str, Path()]
 BY: Final = "public-link"
 _PIXEL: Final = base64.b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7")
+_NUMBER: Final = re.compile(r"[0-9]{1,16}", re.ASCII)
 _STYLE: Final = (
     "body{font:1.1rem/1.5 system-ui,sans-serif;max-width:32rem;margin:0 auto;padding:2rem 1.25rem;color:#1a1a1a;"
     "background:#fff}h1{font-size:1.5rem;line-height:1.25}button{font:inherit;font-weight:600;width:100%;"
@@ -34,7 +36,6 @@ _HEADERS: Final = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; "
     "form-action 'self'; frame-ancestors 'none'",
-    "Referrer-Policy": "no-referrer",
     "X-Robots-Tag": "noindex",
 }
 
@@ -57,7 +58,7 @@ async def ask_unsubscribe(request: Request, token: Token) -> Response:
 async def unsubscribe(request: Request, token: Token) -> Response:
     """Withdraw the consent, by the page's button or by the mail program (RFC 8058); saying it again changes nothing."""
     async with request.app.state.database.session() as session:
-        message = await _found(request, session, "unsubscribe", token)
+        message = await _found(request, session, "unsubscribe", token, locked=True)
         if message is None:
             return _invalid()
         purpose = await _label(session, message)
@@ -84,24 +85,32 @@ async def note_opening(request: Request, token: Token) -> Response:
 
 
 @router.get("/click/{token}/{number}")
-async def follow_link(request: Request, token: Token, number: Annotated[int, Path(ge=0, lt=2**52)]) -> Response:
+async def follow_link(request: Request, token: Token, number: str) -> Response:
     """Lead on to where the link of the campaign leads, and note the first time that somebody followed it."""
     async with request.app.state.database.session() as session:
         message = await _found(request, session, "click", token)
-        link = None if message is None else await session.get(CampaignLink, (message.campaign_id, number))
+        is_ours = message is not None and _NUMBER.fullmatch(number)
+        link = await session.get(CampaignLink, (message.campaign_id, int(number))) if message and is_ours else None
         if message is None or link is None:
             return _invalid()
         await _note(session, message, "email.clicked", f"{message.id}:clicked:{number}", link.url)
-    return RedirectResponse(
-        link.url, status_code=302, headers={"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"}
-    )
+    return RedirectResponse(link.url, status_code=302, headers={"Cache-Control": "no-store"})
 
 
-async def _found(request: Request, session: AsyncSession, use: Use, token: str) -> Message | None:
-    """Answer the message a link stands in; nothing for a forged link, or when the message is gone."""
+async def _found(
+    request: Request, session: AsyncSession, use: Use, token: str, *, locked: bool = False
+) -> Message | None:
+    """Answer the message a link stands in; nothing for a forged link, or when the message is gone.
+
+    With it `locked`, whoever presses twice at once comes one after the other.
+    """
     signer: Signer = request.app.state.message_signer
     link: Link | None = signer.read(use, token)
-    return None if link is None else await session.scalar(one(link.customer_id, link.message_id))
+    if link is None:
+        return None
+    wanted = one(link.customer_id, link.message_id)
+    found: Message | None = await session.scalar(wanted.with_for_update() if locked else wanted)
+    return found
 
 
 async def _label(session: AsyncSession, message: Message) -> str:
