@@ -8,9 +8,19 @@ from .bulk_rows import measure_export, measure_ingest, measure_rfm
 from .outreach_rows import measure_due, measure_plan, measure_send
 from .report import Line, Round, write_report
 from .request_rows import measure_requests
+from .segment_rows import measure_build, measure_live
 from .stage import Stage, stage
 
-BULK_ROWS = ("batch ingest", "export", "rfm", "plan a send", "e-mail", "due campaign")
+BULK_ROWS = (
+    "batch ingest",
+    "export",
+    "rfm",
+    "segment build",
+    "members follow",
+    "plan a send",
+    "e-mail",
+    "due campaign",
+)
 MOST_FOR_MAIL = 10_000
 """Sending does not depend on how many customers there are, so it and its beginning are measured at the first size."""
 REQUEST_ROWS = ("read one", "list 100", "create touchpoint", "upsert customer")
@@ -53,6 +63,10 @@ async def _measure(set_up: Stage, asked: argparse.Namespace, wanted: set[str]) -
         lines.append(await measure_export(set_up, few))
     if not wanted or "rfm" in wanted:
         lines.append(await measure_rfm(set_up, few))
+    if not wanted or "segment build" in wanted:
+        lines.append(await measure_build(set_up, few))
+    if not wanted or "members follow" in wanted:
+        lines += await measure_live(set_up, few)
     if not wanted or "plan a send" in wanted:
         lines.append(await measure_plan(set_up, few))
     if set_up.customers <= MOST_FOR_MAIL and (not wanted or "e-mail" in wanted):
