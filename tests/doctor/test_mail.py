@@ -30,6 +30,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def by_smtp(well: Path, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     """An installation whose e-mails leave by SMTP; the test names the server."""
     monkeypatch.setenv("CRM_EMAIL_GATEWAY", "smtp")
+    monkeypatch.setenv("CRM_PUBLIC_URL", "https://crm.example")
     return monkeypatch
 
 
@@ -117,6 +118,17 @@ async def test_a_server_without_the_tls_that_is_asked_for(by_smtp: pytest.Monkey
         check_told(await ailing(), "mail", "wrong", "cannot do what is asked for", "STARTTLS", "CRM_SMTP_STARTTLS")
         by_smtp.setenv("CRM_SMTP_URL", f"smtps://127.0.0.1:{sink.port}")
         check_told(await ailing(), "mail", "wrong", "TLS fails", "does not begin with TLS", "587")
+
+
+@pytest.mark.parametrize("url", ["", "http://crm.example", "https://127.0.0.1:8000"])
+async def test_links_that_lead_nowhere(by_smtp: pytest.MonkeyPatch, url: str) -> None:
+    if url:
+        by_smtp.setenv("CRM_PUBLIC_URL", url)
+    else:
+        by_smtp.delenv("CRM_PUBLIC_URL")
+    with SmtpSink() as sink:
+        by_smtp.setenv("CRM_SMTP_URL", sink.url)
+        check_told(await ailing(), "mail", "warning", "links in messages lead to", url, "CRM_PUBLIC_URL=https://")
 
 
 async def test_a_server_that_is_named_and_not_used(well: Path, monkeypatch: pytest.MonkeyPatch) -> None:

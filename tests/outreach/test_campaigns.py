@@ -87,6 +87,12 @@ async def test_a_plan_counts_who_gets_it_and_who_does_not(api: Api) -> None:
     assert (await api.get(f"/v1/campaigns/{made}"))["status"] == "draft"
 
 
+async def failing(api: Api, campaign_id: str, customer: str) -> set[str]:
+    """The rules for which a customer does not get a campaign."""
+    told = await api.get(f"/v1/campaigns/{campaign_id}/explain/{customer}")
+    return {rule["rule"] for rule in told["rules"] if not rule["passed"]}
+
+
 async def readers_without(api: Api) -> None:
     await api.post("/v1/customers", {"kind": "person", "display_name": "Reader without consent"}, expect=201)
 
@@ -264,6 +270,8 @@ async def test_a_mailbox_that_moved_is_reached_once(api: Api, postman: Postman) 
     await api.patch(f"/v1/customers/{other}", {"contact_points": [{"kind": "email", "value": address}]})
     assert await postman.claim() == []
     assert await states(api, made) == {"sent": 1, "already_reached": 1}
+    assert await failing(api, made, other) == {"mailbox"}
+    assert await failing(api, made, sent_to) == {"address"}
 
 
 async def test_each_recipient_gets_the_offer_decided_for_them(api: Api, postman: Postman) -> None:
@@ -281,6 +289,9 @@ async def test_each_recipient_gets_the_offer_decided_for_them(api: Api, postman:
     assert message["variables"]["offer"]["title"] == "10 % off"
     assert await states(api, made) == {"claimed": 1, "no_offer": 1}
     assert len((await api.get(f"/v1/customers/{people[0]}/decisions"))["data"]) == 1
+    told = [await api.get(f"/v1/campaigns/{made}/explain/{person}") for person in people]
+    assert [each["reason"] for each in told] == [None, "no_offer"]
+    assert [await failing(api, made, person) for person in people] == [set(), {"offer"}]
 
 
 async def test_what_is_wrong_is_told(api: Api, postman: Postman) -> None:
@@ -297,7 +308,12 @@ async def test_what_is_wrong_is_told(api: Api, postman: Postman) -> None:
         sender = {**wish, "template_id": template_id, "sender": {**SENDER, part: address}}
         told = await api.post("/v1/campaigns", sender, expect=problem("invalid-request", 422))
         assert told["errors"][0]["pointer"] == f"/sender/{part}"
+    gain = {**wish, "template_id": template_id, "unit_cost": {"amount": "-0.01", "currency": "EUR"}}
+    told = await api.post("/v1/campaigns", gain, expect=problem("invalid-request", 422))
+    assert told["errors"][0]["pointer"] == "/unit_cost"
     made = await campaign(api, template_id)
+    for nothing in ({}, {"name": "Spring"}, {"unit_cost": None}, {"sender": {**SENDER, "reply_to": None}}):
+        assert (await api.patch(f"/v1/campaigns/{made}", nothing, expect=200))["version"] == 1
     await api.post("/v1/campaigns", {**wish, "template_id": template_id}, expect=problem("campaign-code-taken", 409))
     await api.post(f"/v1/campaigns/{made}/launch", {}, expect=problem("empty-audience", 422))
     await readers(api, 1)
@@ -365,7 +381,7 @@ async def test_an_explanation_names_every_rule(api: Api) -> None:
     made = await campaign(api, await template(api))
     told = await api.get(f"/v1/campaigns/{made}/explain/{people[0]}")
     assert {rule["rule"]: rule["passed"] for rule in told["rules"]} == {
-        "not_archived": True, "audience": True, "consent": False, "address": True, "suppression": True
+        "not_archived": True, "audience": True, "consent": False, "address": True, "suppression": True, "mailbox": True
     }  # fmt: skip
     assert told["state"] is None
 

@@ -70,10 +70,13 @@ async def change(
     campaign = await locked(session, campaign_id, if_match)
     if campaign.status != "draft":
         raise CampaignNotDraft(f"{campaign.code} is {campaign.status}")
-    for name, value in (await _values(session, _merged(campaign, patch), catalog)).items():
-        setattr(campaign, name, value)
-    _touch(campaign)
-    _tell(session, who.client_id, campaign_id, "changed")
+    wanted = await _values(session, _merged(campaign, patch), catalog)
+    changed = sorted(name for name, value in wanted.items() if getattr(campaign, name) != value)
+    for name in changed:
+        setattr(campaign, name, wanted[name])
+    if changed:
+        _touch(campaign)
+        _tell(session, who.client_id, campaign_id, "changed", changed=changed)
 
 
 async def plan(session: AsyncSession, campaign_id: UUID, catalog: Catalog, settings: Settings) -> dict[str, Any]:

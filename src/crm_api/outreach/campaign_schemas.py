@@ -87,6 +87,15 @@ LocalTime = Annotated[
     ),
 ]
 
+
+def _is_cost(money: Money) -> Money:
+    if money.minor < 0:
+        raise PydanticCustomError("negative", "A cost is not below zero")
+    return money
+
+
+Cost = Annotated[Money, AfterValidator(_is_cost)]
+
 _ID = "0198c5a0-5d3f-7c3a-9f0e-2b7d4c1e8a11"
 _TEMPLATE = "0198c5a0-6e11-7d20-8b3a-0c9d8e7f6a5b"
 _CUSTOMER = "0198c5a0-7a01-7b6c-9d55-1f2e3d4c5b6a"
@@ -152,7 +161,7 @@ class CampaignWish(Input):
         bool, Field(description="An offer is decided for each recipient; who gets none is left out")
     ] = False
     sender: Sender
-    unit_cost: Annotated[Money | None, Field(description="What one message costs, for the plan")] = None
+    unit_cost: Annotated[Cost | None, Field(description="What one message costs, for the plan")] = None
     launch_zone: Annotated[LaunchZone, Field(description="Whose local time `launch_at` is")] = "business"
 
     model_config = ConfigDict(json_schema_extra={"examples": [_WISH]})
@@ -174,7 +183,7 @@ class CampaignPatch(Input):
     template_id: Annotated[UUID, Field(strict=False)] | MISSING = MISSING
     with_offer: bool | MISSING = MISSING
     sender: Sender | MISSING = MISSING
-    unit_cost: Money | MISSING | None = MISSING
+    unit_cost: Cost | MISSING | None = MISSING
     launch_zone: LaunchZone | MISSING = MISSING
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"name": "Spring for everybody", "with_offer": False}]})

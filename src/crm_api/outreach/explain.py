@@ -13,8 +13,10 @@ from ..customers.problems import CustomerNotFound
 from ..privacy.models import Consent, Suppression
 from ..settings import Settings
 from . import recipients
-from .campaign_models import Campaign, Message
+from .campaign_models import Campaign, MailboxReached, Message
 from .campaign_problems import CampaignNotFound
+from .planning import OCCURRENCE
+from .recipients import NO_OFFER
 
 
 async def explain(
@@ -46,7 +48,10 @@ async def explain(
         _consent(terms, state),
         _rule("address", row.address is not None, f"has the address {row.address}", "has no e-mail address"),
         _rule("suppression", shut is None, "the address is not suppressed", f"the address is suppressed: {shut}"),
+        await _mailbox(session, campaign, row.address, message),
     ]
+    if campaign.with_offer:
+        rules.append(_offer(message))
     return {
         "customer_id": customer_id,
         "campaign_id": campaign_id,
@@ -59,6 +64,24 @@ async def explain(
 
 def _rule(name: str, passed: bool, yes: str, no: str) -> dict[str, Any]:
     return {"rule": name, "passed": passed, "detail": yes if passed else no}
+
+
+async def _mailbox(
+    session: AsyncSession, campaign: Campaign, address: str | None, message: Message | None
+) -> dict[str, Any]:
+    mine = (MailboxReached.campaign_id == campaign.id) & (MailboxReached.occurrence == OCCURRENCE)
+    by = await session.scalar(select(MailboxReached.message_id).where(mine, MailboxReached.key == address))
+    is_free = by is None or (message is not None and by == message.id)
+    yes = "no other customer's message of this campaign went to the mailbox"
+    return _rule("mailbox", is_free, yes, "another customer's message of this campaign went to the mailbox")
+
+
+def _offer(message: Message | None) -> dict[str, Any]:
+    if message is None or (message.decision_id is None and message.reason != NO_OFFER):
+        return _rule("offer", True, "an offer is decided when it is sent", "")
+    return _rule(
+        "offer", message.reason != NO_OFFER, f"decision {message.decision_id} chose an offer", "no offer was open"
+    )
 
 
 def _consent(terms: recipients.Terms, state: str | None) -> dict[str, Any]:

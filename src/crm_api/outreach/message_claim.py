@@ -141,7 +141,7 @@ async def _ready(
         if each.message_id not in reached:
             skipped.append(Ended(each.message_id, each.customer_id, "skipped", "already_reached"))
         elif campaign.with_offer and each.customer_id not in offers:
-            skipped.append(Ended(each.message_id, each.customer_id, "skipped", "no_offer"))
+            skipped.append(Ended(each.message_id, each.customer_id, "skipped", recipients.NO_OFFER))
         else:
             sent.append(each)
     await end(connection, skipped)

@@ -141,7 +141,7 @@ async def _note(session: AsyncSession, message: Message, kind: str, source_id: s
 
 def _done(purpose: str) -> HTMLResponse:
     about = f"<p>You get no more e-mail about <b>{escape(purpose)}</b>."
-    text = f"{about} This holds at once, also for what was under way.</p>"
+    text = f"{about} This holds at once; only what has left already may still arrive.</p>"
     return _page("You are unsubscribed", text)
 
 

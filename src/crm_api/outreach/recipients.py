@@ -21,6 +21,7 @@ NO_ADDRESS: Final = "no_address"
 NO_CONSENT: Final = "no_consent"
 WITHDRAWN: Final = "consent_withdrawn"
 SUPPRESSED: Final = "suppressed"
+NO_OFFER: Final = "no_offer"
 EVERYBODY: Final = Range(None, None)
 
 

@@ -7,12 +7,15 @@ import ssl
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 from aiosmtplib import SMTPAuthenticationError, SMTPException, SMTPResponseException
 
 from workers.gateways import SmtpServer, smtp_server
 from workers.settings import SettingsWrong, read_settings
 
+from ...client.session import LOOPBACK
+from ...settings import Settings
 from ..home import program
 from .findings import Finding, Patient
 
@@ -25,7 +28,8 @@ async def check_mail(patient: Patient) -> list[Finding]:
     try:
         settings = read_settings()
         if settings.email_gateway == "smtp":
-            return [await _server(smtp_server(settings), patient.limits.mail_seconds)]
+            found = await _server(smtp_server(settings), patient.limits.mail_seconds)
+            return [found, *_links(patient.settings)] if found.state == "ok" else [found]
     except SettingsWrong as wrong:
         if str(wrong).startswith("CRM_SMTP_URL"):
             cause, cure = "E-mails are to leave by SMTP, and no worker can start.", "Correct CRM_SMTP_URL."
@@ -38,6 +42,17 @@ async def check_mail(patient: Patient) -> list[Finding]:
     if settings.email_gateway == "console":
         return [Finding("mail", "ok", _GATEWAY, "e-mails are printed, and sent nowhere")]
     return [_folder(settings.home / "outbox")]
+
+
+def _links(settings: Settings) -> Iterator[Finding]:
+    """Look where the links in messages lead."""
+    public = urlsplit(settings.issuer)
+    if public.scheme == "https" and public.hostname not in LOOPBACK:
+        return
+    cause = "Whoever gets a message cannot unsubscribe there, and mail programs show their button for https only."
+    cure = "CRM_PUBLIC_URL=https://… for the API: the address by which it is reached from outside."
+    finding = f"links in messages lead to {settings.issuer}"
+    yield Finding("mail", "warning", "CRM_PUBLIC_URL", finding, cause, cure)
 
 
 def _folder(folder: Path) -> Finding:
