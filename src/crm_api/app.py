@@ -65,6 +65,7 @@ from .privacy import routes as consents
 from .privacy import suppression_routes as suppressions
 from .privacy.event_types import EVENT_TYPES as PRIVACY_EVENTS
 from .privacy.fields import CONSENT_FIELDS
+from .profile import routes as profiles
 from .segments import history_routes as segment_history
 from .segments import member_routes as members
 from .segments import queries as segment_queries
@@ -82,6 +83,7 @@ from .touchpoints.metrics import DAILY_FACTS_METRICS
 
 ROUTERS = (
     customers.router,  # routes are looked through in this order: first those that are asked while somebody waits
+    profiles.router,
     decisions.router,
     access.router,
     fields.router,

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from .bulk_rows import measure_export, measure_ingest, measure_rfm
 from .outreach_rows import measure_due, measure_plan, measure_send
+from .profile_rows import ROW, measure_profile
 from .report import Line, Round, write_report
 from .request_rows import measure_requests
 from .segment_rows import measure_build, measure_live
@@ -35,7 +36,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=3.0, help="length of one visit")
     parser.add_argument("--lines", type=int, help="lines of the batch (100,000)")
     parser.add_argument(
-        "--rows", default="", help=f"only these, separated by commas: {', '.join(REQUEST_ROWS + BULK_ROWS)}"
+        "--rows", default="", help=f"only these, separated by commas: {', '.join((*REQUEST_ROWS, ROW, *BULK_ROWS))}"
     )
     parser.add_argument("--home", type=Path, default=Path(".crm/bench"))
     asked = parser.parse_args()
@@ -59,6 +60,8 @@ async def _measure(set_up: Stage, asked: argparse.Namespace, wanted: set[str]) -
     if not wanted or wanted & set(REQUEST_ROWS):
         lines += await measure_requests(set_up, asked.rounds, asked.seconds, wanted)
     few = max(2, asked.rounds - 2)
+    if not wanted or ROW in wanted:
+        lines.append(await measure_profile(set_up, asked.rounds, asked.seconds))
     if not wanted or "export" in wanted:
         lines.append(await measure_export(set_up, few))
     if not wanted or "rfm" in wanted:

@@ -14,17 +14,18 @@ CONNECTIONS = 8
 Make = Callable[[int], bytes]
 
 
-def _customer(turn: int, stage: Stage) -> int:
+def customer_of_turn(turn: int, stage: Stage) -> int:
     """Choose a customer; spread over all of them, the same ones for both."""
     return turn * 7919 % stage.customers + 1
 
 
-def _id(number: int) -> str:
+def id_of(number: int) -> str:
+    """Answer the id of a seeded customer."""
     return f"018f0000-0000-7000-8000-{number:012x}"
 
 
 def _get_one(stage: Stage, path: str) -> Make:
-    return lambda turn: request_bytes("GET", f"{path}/{_id(_customer(turn, stage))}", stage.token)
+    return lambda turn: request_bytes("GET", f"{path}/{id_of(customer_of_turn(turn, stage))}", stage.token)
 
 
 def _list(stage: Stage, path: str) -> Make:
@@ -35,7 +36,7 @@ def _list(stage: Stage, path: str) -> Make:
 def _record(stage: Stage, path: str, mark: str, *, keyed: bool) -> Make:
     def make(turn: int) -> bytes:
         body = {
-            "customer_id": _id(_customer(turn, stage)),
+            "customer_id": id_of(customer_of_turn(turn, stage)),
             "kind": "page.viewed",
             "channel": "web",
             "occurred_at": "2026-01-15T10:30:00+00:00",
@@ -49,7 +50,7 @@ def _record(stage: Stage, path: str, mark: str, *, keyed: bool) -> Make:
 
 def _upsert(stage: Stage, path: str, mark: str) -> Make:
     def make(turn: int) -> bytes:
-        number = _customer(turn, stage)
+        number = customer_of_turn(turn, stage)
         email = {"kind": "email", "value": f"Customer-{number}@bench.example"}
         body = {"display_name": f"Renamed {mark} {turn}", "contact_points": [email]}
         return request_bytes("PUT", path.format(number=number), stage.token, json.dumps(body).encode())
@@ -94,17 +95,18 @@ async def measure_requests(stage: Stage, rounds: int, seconds: float, wanted_row
         if wanted_rows and work not in wanted_rows:
             continue
         line = Line(work, f"{stage.customers:,}", wanted)
-        await _visit(stage, stage.floor, floor("warm"), 1.0)
-        await _visit(stage, stage.ours, ours("warm"), 1.0)
+        await visit(stage, stage.floor, floor("warm"), 1.0)
+        await visit(stage, stage.ours, ours("warm"), 1.0)
         for number in range(rounds):
-            beside = await _visit(stage, stage.floor, floor(f"f{number}"), seconds)
-            mine = await _visit(stage, stage.ours, ours(f"o{number}"), seconds)
+            beside = await visit(stage, stage.floor, floor(f"f{number}"), seconds)
+            mine = await visit(stage, stage.ours, ours(f"o{number}"), seconds)
             line.rounds.append(Round(mine["requests/s"] / beside["requests/s"], mine, beside))
         lines.append(line)
     return lines
 
 
-async def _visit(stage: Stage, served: Served, make: Make, seconds: float) -> dict[str, float]:
+async def visit(stage: Stage, served: Served, make: Make, seconds: float) -> dict[str, float]:
+    """Send requests for a while, and answer what that gave and cost."""
     postmaster = stage.postgres.pid
     assert postmaster is not None
     before = served.cpu_seconds(), postgres_cpu_seconds(postmaster)

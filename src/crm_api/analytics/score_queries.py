@@ -81,7 +81,7 @@ _UNSEEN: Final[Document] = {
     "order_count": 0,
     "amount": None,
 }
-RFM_OF_ONE: Final = Prepared(
+RFM_ROW: Final[Select[*tuple[Any, ...]]] = (
     select(AnalyticsRun.id.label("run_id"))
     .add_columns(AnalyticsRun.as_of, AnalyticsRun.finished_at, *_RFM.selected_columns)
     .join(AnalyticsModel, and_(AnalyticsModel.current_run_id == AnalyticsRun.id, AnalyticsModel.model == "rfm"))
@@ -91,6 +91,7 @@ RFM_OF_ONE: Final = Prepared(
     )
 )
 """What the current run says of one customer: no row without such a run, nulls without a score."""
+RFM_OF_ONE: Final = Prepared(RFM_ROW)
 
 
 async def chosen_run(reader: Reader, model: str, run_id: UUID | None, as_of: date | None) -> Mapping[str, Any]:

@@ -1,12 +1,13 @@
 """Typed calls about customers and the fields declared for them."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 from uuid import UUID
 
 from ..customers.field_schemas import FieldPage, FieldRead
 from ..customers.schemas import CustomerPage, CustomerRead, CustomerUpserted
+from ..profile.schemas import ProfileRead
 from .session import NDJSON, ApiClient, Chunks, Param
 
 CSV = "text/csv"
@@ -31,6 +32,12 @@ async def upsert_customer(
 async def get_customer(api: ApiClient, customer_id: UUID | str) -> CustomerRead:
     """Read a customer. Errors: ApiProblem `customer-not-found`."""
     return CustomerRead.model_validate(await api.get(f"{_PATH}/{customer_id}"))
+
+
+async def get_profile(api: ApiClient, customer_id: UUID | str, *, parts: Sequence[str] | None = None) -> ProfileRead:
+    """Read everything about a customer, or some parts of it. Errors: ApiProblem `customer-not-found`."""
+    params = {"parts": None if parts is None else ",".join(parts)}
+    return ProfileRead.model_validate(await api.get(f"{_PATH}/{customer_id}/profile", params))
 
 
 async def get_customer_by(api: ApiClient, system: str, external_id: str) -> CustomerRead:

@@ -5,7 +5,7 @@ from typing import Any
 
 import asyncpg
 import orjson
-from sqlalchemy import Select
+from sqlalchemy import ColumnElement, Select, Subquery, Text, TextClause, Uuid, cast, func, select
 from sqlalchemy.dialects.postgresql.asyncpg import dialect as asyncpg_dialect
 from starlette.responses import Response
 
@@ -15,11 +15,11 @@ _DIALECT = asyncpg_dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy leav
 
 
 class Prepared:
-    """A Select as the driver takes it. Compiling costs a hundred times what running does, so keep it: at module level,
-    or by lru_cache of its shape.
+    """A statement as the driver takes it. Compiling costs a hundred times what running does, so keep it: at module
+    level, or by lru_cache of its shape.
     """
 
-    def __init__(self, statement: Select[Any]) -> None:
+    def __init__(self, statement: Select[Any] | TextClause) -> None:
         compiled = statement.compile(dialect=_DIALECT)
         self.sql = str(compiled)
         self._names: Sequence[str] = compiled.positiontup or ()
@@ -35,6 +35,30 @@ class Prepared:
     def _written(self, name: str, value: Any) -> Any:
         write = self._writers.get(name)
         return value if write is None else write(value)
+
+
+class Together:
+    """Several statements as one, which sees one snapshot and costs one round trip; a value bound in some of them under
+    one name is the same in all.
+    """
+
+    def __init__(self, statements: Mapping[str, Select[Any]]) -> None:
+        parts = {name: statement.subquery(name) for name, statement in statements.items()}
+        self._names = {name: [str(column.name) for column in part.c] for name, part in parts.items()}
+        self.statement = Prepared(select(*(_gathered(part).label(name) for name, part in parts.items())))
+
+    def rows(self, row: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:
+        """Answer the rows of each statement, by its name, from the one row there is."""
+        return {
+            name: [dict(zip(columns, values, strict=True)) for values in row[name]]
+            for name, columns in self._names.items()
+        }
+
+
+def _gathered(part: Subquery) -> ColumnElement[Any]:
+    """Write the rows of a statement as an array; the driver cannot read ids in it but as text."""
+    columns = [cast(column, Text) if isinstance(column.type, Uuid) else column for column in part.c]
+    return func.array(select(func.row(*columns)).select_from(part).scalar_subquery())
 
 
 class Reader:
@@ -53,6 +77,12 @@ class Reader:
         except asyncpg.InvalidCachedStatementError:
             rows = await self.pool.fetch(statement.sql, *arguments)
         return rows
+
+    async def together(self, statements: Together, **values: Any) -> dict[str, list[dict[str, Any]]]:
+        """Answer the rows of several statements, by their names."""
+        row = await self.row(statements.statement, **values)
+        assert row is not None  # noqa: S101  # a statement of scalar subqueries answers one row
+        return statements.rows(row)
 
     async def row(self, statement: Prepared, **values: Any) -> asyncpg.Record | None:
         """Answer the first row, or nothing."""

@@ -97,7 +97,8 @@ def document(row: Any) -> dict[str, Any]:
     return found
 
 
-BY_ID: Final = Prepared(documents().where(Customer.customer_id == bindparam("customer_id", type_=Uuid())))
+ONE: Final = documents().where(Customer.customer_id == bindparam("customer_id", type_=Uuid()))
+BY_ID: Final = Prepared(ONE)
 BY_IDS: Final = Prepared(
     documents().where(Customer.customer_id == any_(bindparam("customer_ids", type_=ARRAY(Uuid()))))
 )

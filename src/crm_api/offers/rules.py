@@ -111,8 +111,8 @@ class Slate:
         return (self.since is None or self.since <= at) and (self.until is None or at < self.until)
 
 
-def slate_of(offers: Iterable[Candidate], channel: str, at: datetime) -> Slate:
-    """Sort out which offers can be made in a channel at an instant."""
+def slate_of(offers: Iterable[Candidate], channel: str | None, at: datetime) -> Slate:
+    """Sort out which offers can be made in a channel, or in any at all, at an instant."""
     parts: list[list[Candidate]] = [[] for _ in range(_FAR + 1)]
     since, until = None, None
     for offer in sorted(offers, key=_RANK):
@@ -170,7 +170,7 @@ _NEAR: Final = 0
 _FAR: Final = 4
 
 
-def _distance(offer: Candidate, channel: str, at: datetime) -> int:
+def _distance(offer: Candidate, channel: str | None, at: datetime) -> int:
     """Answer how far an offer is from being made, 0 when only the customer is left to ask. Quick, for many offers."""
     if offer.status != "live":
         return _FAR
@@ -178,7 +178,8 @@ def _distance(offer: Candidate, channel: str, at: datetime) -> int:
         return 3
     if offer.valid_from is not None and at < offer.valid_from:
         return 2
-    return _NEAR if channel in offer.channels else 1
+    has_content = channel in offer.channels if channel is not None else bool(offer.channels)
+    return _NEAR if has_content else 1
 
 
 def _reasons_for(good: Sequence[Candidate], place: int) -> list[Reason]:

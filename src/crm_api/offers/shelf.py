@@ -32,10 +32,12 @@ class Shelf:
     """By id: content per channel."""
     audiences: Mapping[str, Audience]
     """By name: who may get an offer."""
-    _slates: dict[str, Slate] = field(default_factory=dict)
+    _slates: dict[str | None, Slate] = field(default_factory=dict)
 
-    def slate(self, channel: str, at: datetime) -> Slate:
-        """Answer the offers of a channel at an instant; the slate asked for last is kept, since most ask for now."""
+    def slate(self, channel: str | None, at: datetime) -> Slate:
+        """Answer the offers of a channel, or of any, at an instant; the slate asked for last is kept, since most ask
+        for now.
+        """
         kept = self._slates.get(channel)
         if kept is None or not kept.holds(at):
             kept = slate_of(self.offers, channel, at)

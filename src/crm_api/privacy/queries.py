@@ -99,20 +99,20 @@ LINE: Final = Prepared(
     )
     .where(ConsentEvent.customer_id == _OF_CUSTOMER, ConsentEvent.id == bindparam("id", type_=Uuid()))
 )
-_HELD: Final[Select[*tuple[Any, ...]]] = select(
+ANSWERS: Final[Select[*tuple[Any, ...]]] = select(
     Consent.channel, Consent.purpose, Consent.state, Consent.since, Consent.event_id
-)
-HELD: Final = Prepared(_HELD.where(Consent.customer_id == _OF_CUSTOMER))
+).where(Consent.customer_id == _OF_CUSTOMER)
+HELD: Final = Prepared(ANSWERS)
 
 # Purposes
 
-_PURPOSE: Final[Select[*tuple[Any, ...]]] = select(
+DECLARED: Final[Select[*tuple[Any, ...]]] = select(
     Purpose.name, Purpose.label, Purpose.needs_consent, Purpose.created_at, Purpose.created_by
 ).order_by(Purpose.name)
-PURPOSES: Final = Prepared(_PURPOSE)
-ONE_PURPOSE: Final = Prepared(_PURPOSE.where(Purpose.name == bindparam("name", type_=Text())))
+PURPOSES: Final = Prepared(DECLARED)
+ONE_PURPOSE: Final = Prepared(DECLARED.where(Purpose.name == bindparam("name", type_=Text())))
 PURPOSE_PAGE: Final = Prepared(
-    _PURPOSE.where(Purpose.name > bindparam("after", type_=Text())).limit(bindparam("limit"))
+    DECLARED.where(Purpose.name > bindparam("after", type_=Text())).limit(bindparam("limit"))
 )
 
 

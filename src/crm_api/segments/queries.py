@@ -182,26 +182,29 @@ def counted_members(*, past: bool) -> Prepared:
     return Prepared(members(past=past).with_only_columns(func.count()))
 
 
+OF_CUSTOMER: Final[Select[*tuple[Any, ...]]] = (
+    select(
+        Membership.segment_id,
+        Segment.name,
+        Membership.entered_at,
+        Segment.current_build.label("build"),
+        Segment.built_at,
+    )
+    .join_from(Membership, Segment, Segment.id == Membership.segment_id)
+    .where(
+        Membership.customer_id == bindparam("customer_id", type_=Uuid),
+        Segment.archived_at.is_(None),
+        visible_membership(),
+    )
+    .order_by(Membership.segment_id)
+)
+"""The segments a customer is in; binds `customer_id`."""
+
+
 @lru_cache
 def segments_of_customer(*, after: bool) -> Prepared:
     """List the segments a customer is in; binds `customer_id`, `after` (a segment's id) and `limit`."""
-    statement: Select[*tuple[Any, ...]] = (
-        select(
-            Membership.segment_id,
-            Segment.name,
-            Membership.entered_at,
-            Segment.current_build.label("build"),
-            Segment.built_at,
-        )
-        .join_from(Membership, Segment, Segment.id == Membership.segment_id)
-        .where(
-            Membership.customer_id == bindparam("customer_id", type_=Uuid),
-            Segment.archived_at.is_(None),
-            visible_membership(),
-        )
-        .order_by(Membership.segment_id)
-        .limit(bindparam("limit"))
-    )
+    statement = OF_CUSTOMER.limit(bindparam("limit"))
     if after:
         statement = statement.where(Membership.segment_id > bindparam("after", type_=Uuid))
     return Prepared(statement)

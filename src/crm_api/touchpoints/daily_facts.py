@@ -16,7 +16,7 @@ from typing import Final
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ARRAY, Date, DateTime, Uuid, bindparam, delete, exists, select, text, tuple_
+from sqlalchemy import ARRAY, Date, DateTime, Text, Uuid, bindparam, delete, exists, select, text, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ..audience import Moment
@@ -86,20 +86,17 @@ async def _recompute(zone: ZoneInfo, session: AsyncSession, _job: Job) -> Step:
 
 
 async def _write_facts(session: AsyncSession, pairs: Sequence[Pair], zone: ZoneInfo) -> None:
-    moment = Moment(now(), zone)
-    bounds = {
-        day: (moment.start_of(day), moment.start_of(day + timedelta(days=1))) for day in {day for _, day in pairs}
-    }
-    given = {
-        "customers": [customer_id for customer_id, _ in pairs],
-        "days": [day for _, day in pairs],
-        "starts": [bounds[day][0] for _, day in pairs],
-        "ends": [bounds[day][1] for _, day in pairs],
-        "order": ORDER,
-        "refund": REFUND,
-    }
+    days = [day for _, day in pairs]
+    starts, ends = bounds_of(days, Moment(now(), zone))
+    given = {"customers": [customer_id for customer_id, _ in pairs], "days": days, "starts": starts, "ends": ends}
     await session.execute(_DROP, given)
     await session.execute(_INSERT, given)
+
+
+def bounds_of(days: Sequence[date], moment: Moment) -> tuple[list[datetime], list[datetime]]:
+    """Answer the first instants of local dates, and those of the dates that follow them."""
+    bounds = {day: (moment.start_of(day), moment.start_of(day + timedelta(days=1))) for day in set(days)}
+    return [bounds[day][0] for day in days], [bounds[day][1] for day in days]
 
 
 _ARRAYS = (
@@ -108,22 +105,20 @@ _ARRAYS = (
     bindparam("starts", type_=ARRAY(DateTime(timezone=True))),
     bindparam("ends", type_=ARRAY(DateTime(timezone=True))),
 )
+_KINDS = (bindparam("order", ORDER, type_=Text), bindparam("refund", REFUND, type_=Text))
 _DROP = text(
     """
     DELETE FROM customer_day d USING unnest(CAST(:customers AS uuid[]), CAST(:days AS date[])) AS p (customer_id, day)
     WHERE d.customer_id = p.customer_id AND d.business_date = p.day
     """
 ).bindparams(*_ARRAYS[:2])
-_INSERT = text(
-    """
-    INSERT INTO customer_day
-      (customer_id, business_date, currency, order_count, line_count, net_minor, list_minor, discount_minor)
-    SELECT p.customer_id, p.day, t.currency,
-      count(*) FILTER (WHERE t.kind = :order),
-      coalesce(sum(i.line_count) FILTER (WHERE t.kind = :order), 0),
-      sum(CASE WHEN t.kind = :order THEN t.amount_minor ELSE -abs(t.amount_minor) END),
-      coalesce(sum(coalesce(i.list_minor, t.amount_minor)) FILTER (WHERE t.kind = :order), 0),
-      coalesce(sum(coalesce(i.list_minor - i.paid_minor, 0)) FILTER (WHERE t.kind = :order), 0)
+_FACTS = """
+    SELECT p.customer_id, p.day AS business_date, t.currency,
+      count(*) FILTER (WHERE t.kind = :order) AS order_count,
+      coalesce(sum(i.line_count) FILTER (WHERE t.kind = :order), 0) AS line_count,
+      sum(CASE WHEN t.kind = :order THEN t.amount_minor ELSE -abs(t.amount_minor) END) AS net_minor,
+      coalesce(sum(coalesce(i.list_minor, t.amount_minor)) FILTER (WHERE t.kind = :order), 0) AS list_minor,
+      coalesce(sum(coalesce(i.list_minor - i.paid_minor, 0)) FILTER (WHERE t.kind = :order), 0) AS discount_minor
     FROM unnest(
       CAST(:customers AS uuid[]), CAST(:days AS date[]), CAST(:starts AS timestamptz[]), CAST(:ends AS timestamptz[])
     ) AS p (customer_id, day, starts, ends)
@@ -134,5 +129,10 @@ _INSERT = text(
       FROM order_item o WHERE o.customer_id = t.customer_id AND o.touchpoint_id = t.id
     ) i ON true
     GROUP BY p.customer_id, p.day, t.currency
-    """
-).bindparams(*_ARRAYS)
+"""
+FACTS_OF_DAYS: Final = text(_FACTS).bindparams(*_ARRAYS, *_KINDS)
+"""Facts of some days as the timeline has them; binds `customers` and `days`, pair by pair, and their `bounds_of`."""
+_INSERT = text(
+    "INSERT INTO customer_day (customer_id, business_date, currency, order_count, line_count, net_minor, list_minor, "
+    f"discount_minor) {_FACTS}"
+).bindparams(*_ARRAYS, *_KINDS)

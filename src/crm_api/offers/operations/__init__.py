@@ -3,7 +3,18 @@
 from .change import change
 from .decide import Desk, Made, decide_for_many, make_decision
 from .make import make
+from .present import present_offers
 from .products import replace_products
 from .put import put
 
-__all__ = ["Desk", "Made", "change", "decide_for_many", "make", "make_decision", "put", "replace_products"]
+__all__ = [
+    "Desk",
+    "Made",
+    "change",
+    "decide_for_many",
+    "make",
+    "make_decision",
+    "present_offers",
+    "put",
+    "replace_products",
+]

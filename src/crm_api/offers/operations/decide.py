@@ -129,7 +129,7 @@ def _kept(judged: _Judged, customer_id: str, verdict: Verdict, by: str) -> tuple
         "valid_until": good_until((offer for offer, _ in verdict.chosen), asked.at),
         "chosen": [_chosen(judged.shelf, offer, asked.channel, reasons) for offer, reasons in verdict.chosen],
         "rejected": [
-            {"offer_id": offer.offer_id, "code": offer.code, "reasons": _reasons(reasons)}
+            {"offer_id": offer.offer_id, "code": offer.code, "reasons": told_reasons(reasons)}
             for offer, reasons in verdict.rejected
         ],
         "rejected_count": verdict.rejected_count,
@@ -153,14 +153,34 @@ async def _customer_meant(reader: Reader, wish: DecisionWish) -> str:
 async def _judge(
     session: AsyncSession, reader: Reader, customer_ids: Sequence[str], asked: _Asked, desk: Desk
 ) -> _Judged:
-    """Ask which candidates the customers are eligible for, and rank them.
+    """Ask which candidates the customers are eligible for, and rank them."""
+    answered = await ask(session, reader, customer_ids, asked.channel, asked.at, desk)
+    slate, question = answered.slate, answered.question
+    verdicts = {row["customer_id"]: _verdict(slate, question, row, asked) for row in answered.rows}
+    return _Judged(asked, answered.shelf, verdicts)
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """Which audiences some customers are in: a row of `question` for each customer there is."""
+
+    shelf: Shelf
+    slate: Slate
+    question: Question
+    rows: Sequence[Any]
+
+
+async def ask(
+    session: AsyncSession, reader: Reader, customer_ids: Sequence[str], channel: str | None, at: datetime, desk: Desk
+) -> Answered:
+    """Ask which offers of a channel, or of any, customers are eligible for.
 
     The same statement tells the edition of the offers, so that it is decided among those there were when it was asked.
     """
-    moment = Moment(asked.at, desk.zone)
+    moment = Moment(at, desk.zone)
     shelf = await desk.shelves.present(reader)
     for _ in range(_MOST_LOADS):
-        slate = shelf.slate(asked.channel, asked.at)
+        slate = shelf.slate(channel, at)
         wanted = {offer.eligibility for offer in slate.candidates if offer.eligibility is not None}
         question = desk.questions.about(wanted)
         if question is None:
@@ -168,7 +188,7 @@ async def _judge(
             question = desk.questions.compile(audiences, await with_custom_fields(session, desk.catalog), moment)
         rows = await reader.rows(question.statement, customer_ids=customer_ids, **question.values_at(moment))
         if all(row["edition"] == shelf.edition for row in rows):
-            return _Judged(asked, shelf, {row["customer_id"]: _verdict(slate, question, row, asked) for row in rows})
+            return Answered(shelf, slate, question, rows)
         shelf = await desk.shelves.renewed(reader, shelf)
     raise NotAvailable("The offers change faster than they can be read", headers={"Retry-After": "1"})
 
@@ -183,8 +203,9 @@ def _verdict(slate: Slate, question: Question, row: Any, asked: _Asked) -> Verdi
 
 def _chosen(shelf: Shelf, offer: Candidate, channel: str, reasons: list[Reason]) -> Mapping[str, Any]:
     content = shelf.contents[offer.offer_id][channel]
-    return {**shelf.told[offer.offer_id], "content": content, "reasons": _reasons(reasons)}
+    return {**shelf.told[offer.offer_id], "content": content, "reasons": told_reasons(reasons)}
 
 
-def _reasons(reasons: list[Reason]) -> list[dict[str, str]]:
+def told_reasons(reasons: list[Reason]) -> list[dict[str, str]]:
+    """Write reasons as callers see them."""
     return [{"code": code, "detail": detail} for code, detail in reasons]

@@ -1,0 +1,1 @@
+"""Everything about one customer in one call."""
