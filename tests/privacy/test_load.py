@@ -139,7 +139,7 @@ async def test_the_number_of_statements_does_not_grow_with_the_lines(app: FastAP
     event.remove(pool, "checkout", listen)
     assert found[10] == found[2_000]
     tables = [table for statement in found[10] for table in re.findall(r"INSERT INTO (\w+)", statement)]
-    assert tables[:4] == ["consent_event", "consent", "touchpoint", "change_mark"]
+    assert tables[:3] == ["consent_event", "consent", "touchpoint"]
 
 
 async def test_two_batches_with_the_same_lines_store_each_once(api: Api, database: Database) -> None:

@@ -9,7 +9,7 @@ Topics: "customer" (the profile), "presence" (registered, archived, restored), "
 "product", "score:<model>", "segment:<id>".
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime
 from functools import partial
 from typing import Final
@@ -20,7 +20,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from .clock import now
 from .closing import Part
-from .db import Base, leave
+from .db import Base, driver, leave
 from .ids import new_id
 
 PRESENCE: Final = "presence"
@@ -32,6 +32,7 @@ SELECT m.id, m.topic, m.customer_id, $4::timestamptz
 FROM unnest($1::uuid[], $2::text[], $3::uuid[]) AS m (id, topic, customer_id)
 JOIN watched_topic w ON w.topic = m.topic
 """
+_WATCHED: Final = "SELECT topic FROM watched_topic WHERE topic = ANY($1::text[])"
 _Marks = dict[tuple[str, UUID | None], None]
 
 
@@ -58,6 +59,16 @@ class ChangeMark(Base):
 def mark(session: AsyncSession, topic: str, customer_ids: Iterable[UUID]) -> None:
     """Say that customers changed; written with the last statement of the change."""
     _pending(session).update(((topic, customer_id), None) for customer_id in customer_ids)
+
+
+async def mark_many(session: AsyncSession, changed: Mapping[str, Collection[UUID]]) -> None:
+    """Say that many customers changed, by topics; of topics that nobody watches not even the ids are looked at.
+
+    To be called inside the transaction that changes them: a watch that is not seen yet waits for its end.
+    """
+    connection = await driver(session)
+    for row in await connection.fetch(_WATCHED, [topic for topic, customer_ids in changed.items() if customer_ids]):
+        mark(session, row["topic"], changed[row["topic"]])
 
 
 def mark_everybody(session: AsyncSession, topic: str) -> None:

@@ -9,7 +9,7 @@ from uuid import UUID
 import asyncpg
 
 from ...core.batch import Intake, Outcome, Stored
-from ...core.changes import CUSTOMER, PRESENCE, mark
+from ...core.changes import CUSTOMER, PRESENCE, mark_many
 from ...core.clock import now
 from ...core.db import driver
 from ...core.problems import NotAvailable, Problem
@@ -44,8 +44,8 @@ async def store_customers(intake: Intake, wishes: Sequence[CustomerFields]) -> S
                 await desk.write(connection)
         except _Raced:
             continue
-        mark(intake.session, PRESENCE, desk.made.keys() - desk.stored.keys())
-        mark(intake.session, CUSTOMER, desk.made.keys() & desk.stored.keys())
+        made, changed = desk.made.keys() - desk.stored.keys(), desk.made.keys() & desk.stored.keys()
+        await mark_many(intake.session, {PRESENCE: made, CUSTOMER: changed})
         return outcomes
     raise NotAvailable("Others keep changing the same customers", headers={"Retry-After": "1"})
 

@@ -8,7 +8,7 @@ from uuid import UUID
 import asyncpg
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from ...core.changes import mark
+from ...core.changes import mark_many
 from ...core.clock import now
 from ...core.db import driver
 from ...core.trail import emit, record
@@ -79,7 +79,7 @@ async def write_consents(session: AsyncSession, changes: Sequence[ConsentChange]
     added = await _add_lines(connection, [first[key] for key in sorted(first)], at, by)
     new = [line for key, line in first.items() if key in added]
     current = await _renew_states(connection, newest(new))
-    mark(session, "consent", {change.customer_id for key, (_, change) in first.items() if key in current})
+    await mark_many(session, {"consent": [change.customer_id for key, (_, change) in first.items() if key in current]})
     await append_touchpoints(session, (touchpoint_of(id, change) for id, change in new), by=by)
     outcomes = []
     for key, id, _ in given:

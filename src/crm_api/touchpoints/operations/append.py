@@ -6,7 +6,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from ...core.changes import mark
+from ...core.changes import mark_many
 from ...core.clock import now
 from ...core.db import driver
 from ..rules import fact_of, topic_of
@@ -35,8 +35,9 @@ async def append_touchpoints(session: AsyncSession, wishes: Iterable[TouchpointC
     if facts:
         rows = [row_of(fact, customer_id, at, by) for customer_id, fact in facts]
         await connection.execute(_APPEND, *map(list, zip(*rows, strict=True)))
-        for customer_id, fact in facts:
-            mark(session, topic_of(fact.wish.kind), [customer_id])
+        topics = {topic_of(fact.wish.kind) for _, fact in facts}
+        changed = {topic: [owner for owner, fact in facts if topic_of(fact.wish.kind) == topic] for topic in topics}
+        await mark_many(session, changed)
 
 
 def _owner_of(wish: TouchpointCreate) -> UUID:

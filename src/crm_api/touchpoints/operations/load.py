@@ -7,10 +7,9 @@ from typing import Final, NamedTuple
 from uuid import UUID
 
 import asyncpg
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from ...core.batch import Intake, Outcome, Stored
-from ...core.changes import mark
+from ...core.changes import mark_many
 from ...core.clock import now
 from ...core.db import driver
 from ...core.problems import NotAvailable
@@ -74,19 +73,18 @@ async def store_touchpoints(intake: Intake, facts: Sequence[Fact]) -> list[Outco
     made = [(owner, fact) for key, owner, fact in new.values() if key not in kept]
     await connection.copy_records_to_table("order_item", records=item_rows(made), columns=ITEM_COLUMNS)
     await mark_days(intake.session, touched_days(made, intake.settings.zone))
-    mark_kinds(intake.session, made)
+    await mark_many(intake.session, _by_topics(made))
     if len(made) == len(placed):
         return [Stored("created", fact.id) for _, fact in made]
     return [each if isinstance(each, CustomerUnknown) else _outcome(each, new, kept, mine) for each in placed]
 
 
-def mark_kinds(session: AsyncSession, made: Iterable[tuple[UUID, Fact]]) -> None:
-    """Mark whose touchpoints of which kinds there are more of."""
+def _by_topics(made: Iterable[tuple[UUID, Fact]]) -> dict[str, list[UUID]]:
+    """Say whose touchpoints of which kinds there are more of."""
     owners: defaultdict[str, list[UUID]] = defaultdict(list)
     for owner, fact in made:
         owners[fact.wish.kind].append(owner)
-    for kind, customer_ids in owners.items():
-        mark(session, topic_of(kind), customer_ids)
+    return {topic_of(kind): customer_ids for kind, customer_ids in owners.items()}
 
 
 async def _placed(connection: asyncpg.Connection, facts: Sequence[Fact]) -> list[Placed | CustomerUnknown]:
