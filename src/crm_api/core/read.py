@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from .etags import etag
 
+_LIMIT = "SELECT set_config('statement_timeout', $1, true)"
 _DIALECT = asyncpg_dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy leaves its dialects untyped
 
 
@@ -83,6 +84,22 @@ class Reader:
         row = await self.row(statements.statement, **values)
         assert row is not None  # noqa: S101  # a statement of scalar subqueries answers one row
         return statements.rows(row)
+
+    async def rows_within(self, seconds: float, statement: Prepared, **values: Any) -> list[asyncpg.Record]:
+        """Answer all rows. Errors: TimeoutError, when that takes longer; the database works on it no more then."""
+        arguments, limit = statement.arguments(values), f"{max(round(seconds * 1000), 1)}ms"
+        try:
+            async with self.pool.acquire() as connection, connection.transaction(readonly=True):
+                await connection.execute(_LIMIT, limit)
+                rows: list[asyncpg.Record] = await connection.fetch(statement.sql, *arguments)
+        except asyncpg.QueryCanceledError:
+            raise TimeoutError from None
+        return rows
+
+    async def planned_rows(self, statement: Prepared, **values: Any) -> int:
+        """Answer how many rows the planner expects."""
+        plan = await self.pool.fetchval(f"EXPLAIN (FORMAT JSON) {statement.sql}", *statement.arguments(values))
+        return int(orjson.loads(plan)[0]["Plan"]["Plan Rows"])
 
     async def row(self, statement: Prepared, **values: Any) -> asyncpg.Record | None:
         """Answer the first row, or nothing."""

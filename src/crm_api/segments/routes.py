@@ -77,11 +77,12 @@ async def list_segments(
 async def preview_segment(
     request: Request, wish: SegmentPreviewWish, reads: Reads, _who: CanSeeCustomers, catalog: FieldCatalog
 ) -> Response:
-    """Count exactly whom a definition means now, and show some of them. Nothing is stored; archived customers are left
-    out. Scopes: segments:read, customers:read.
+    """Count whom a definition means now, show some of them, and say how many of them are in the largest segments.
+    What cannot be counted in `budget_ms` is estimated from customers picked at random, and labeled so. Nothing is
+    stored; archived customers are left out. Scopes: segments:read, customers:read.
     """
     moment = Moment(now(), request.app.state.settings.zone)
-    return answer(await operations.preview(reads, wish.definition, catalog, moment))
+    return answer(await operations.preview(reads, wish, catalog, moment))
 
 
 @router.get(

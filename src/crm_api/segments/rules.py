@@ -1,7 +1,8 @@
 """What is true of definitions, without a database."""
 
 from collections.abc import Iterator, Mapping
-from typing import Final
+from math import ceil, floor, sqrt
+from typing import Final, NamedTuple
 from uuid import UUID
 
 from ..audience import AllOf, AnyOf, Audience, Catalog, InSegment, Not, depends_on
@@ -40,6 +41,31 @@ def next_size(size: int, seconds: float, most: int) -> int:
     """Answer the customers of a step that shall take about STEP_SECONDS, after one of `size` that took `seconds`."""
     share = min(max(STEP_SECONDS / max(seconds, 0.001), 0.25), 4.0)
     return min(max(int(size * share), 1), most)
+
+
+class Estimate(NamedTuple):
+    """How many there are, as far as can be told: between `low` and `high` in nineteen cases of twenty."""
+
+    customers: int
+    low: int
+    high: int
+
+
+_NINETEEN_OF_TWENTY: Final = 1.96
+
+
+def estimate(hits: int, looked_at: int, population: int) -> Estimate:
+    """Say how many of a population there are when of some that were picked at random so many are.
+
+    The interval is Wilson's (Wilson 1927, JASA 22, p. 209): it holds for few hits, and for none.
+    """
+    if not looked_at:
+        return Estimate(0, 0, population)
+    share, z = hits / looked_at, _NINETEEN_OF_TWENTY**2 / looked_at
+    middle = (share + z / 2) / (1 + z)
+    half = sqrt(share * (1 - share) * z + z * z / 4) / (1 + z)
+    low, high = max(middle - half, 0.0), min(middle + half, 1.0)
+    return Estimate(round(share * population), floor(low * population), ceil(high * population))
 
 
 def cycle(start: UUID, referred: Mapping[UUID, frozenset[UUID]]) -> list[UUID] | None:

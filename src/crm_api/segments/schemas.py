@@ -177,8 +177,15 @@ class SegmentPreviewWish(Input):
     """A definition to try out."""
 
     definition: Definition
+    budget_ms: Annotated[
+        int,
+        Field(ge=1, le=20_000, description="How long may be counted; what takes longer is estimated, and says so"),
+    ] = 2_000
+    overlaps: Annotated[
+        int, Field(ge=0, le=20, description="With how many of the largest segments the overlap is told")
+    ] = 5
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"definition": _DEFINITION}]})
+    model_config = ConfigDict(json_schema_extra={"examples": [{"definition": _DEFINITION, "budget_ms": 1000}]})
 
 
 class SampledCustomer(Output):
@@ -189,11 +196,35 @@ class SampledCustomer(Output):
     display_name: str
 
 
+_HOW = (
+    "exact, or how it is estimated: from `sampled_count` customers picked at random, or by the planner without a look"
+)
+CountedHow = Annotated[Literal["exact", "sample", "planner"], Field(description=_HOW)]
+
+
+class Overlap(Output):
+    """How many of those who are meant are in another segment."""
+
+    segment_id: UUID
+    name: str
+    member_count: Annotated[int | None, Field(description="Members of that segment")]
+    count: Annotated[int, Field(description="Of those who are meant")]
+    counted_how: CountedHow
+
+
 class SegmentPreview(Output):
     """Whom a definition means now."""
 
-    count: Annotated[int, Field(description="Exact number of customers")]
-    sample: Annotated[list[SampledCustomer], Field(description="Up to 20 of them, those registered first")]
+    count: Annotated[int, Field(description="Number of customers; exact only if `counted_how` says so")]
+    counted_how: CountedHow
+    count_low: Annotated[int, Field(description="In nineteen cases of twenty there are not fewer")]
+    count_high: Annotated[int, Field(description="In nineteen cases of twenty there are not more")]
+    sampled_count: Annotated[int | None, Field(description="Customers that were looked at for the estimate")]
+    sample: Annotated[
+        list[SampledCustomer],
+        Field(description="Up to 20 of them, those registered first; of the ones picked at random, if time was short"),
+    ]
+    overlaps: Annotated[list[Overlap], Field(description="With the largest segments that are built, the largest first")]
     definition: Annotated[Audience, Field(description="The definition in its canonical form")]
     definition_text: DefinitionText
     depends_on: Annotated[list[str], Field(description="The writes after which the answer may be another")]
@@ -204,7 +235,20 @@ class SegmentPreview(Output):
             "examples": [
                 {
                     "count": 1204,
+                    "counted_how": "exact",
+                    "count_low": 1204,
+                    "count_high": 1204,
+                    "sampled_count": None,
                     "sample": [{"id": _CUSTOMER, "kind": "person", "display_name": "Ann Lee"}],
+                    "overlaps": [
+                        {
+                            "segment_id": _ID,
+                            "name": "Persons who bought",
+                            "member_count": 8010,
+                            "count": 700,
+                            "counted_how": "exact",
+                        }
+                    ],
                     "definition": _DEFINITION,
                     "definition_text": _TEXT,
                     "depends_on": ["customer", "touchpoint:order.placed"],
