@@ -179,6 +179,20 @@ async def expire_leases(database: Database) -> None:
         await session.execute(text("UPDATE message_due SET leased_until = now() - interval '1 second'"))
 
 
+async def test_a_small_campaign_does_not_wait_behind_a_large_one(api: Api, postman: Postman) -> None:
+    people = await readers(api, 44)
+    await launched(api)
+    await postman.plan()
+    words = await template(api, name="Summer")
+    one = {"field": "display_name", "eq": "Reader 3"}
+    small = await campaign(api, words, code="summer", name="Summer", audience=one)
+    await api.post(f"/v1/campaigns/{small}/launch", {}, expect=200)
+    await postman.plan()
+    claimed = [message for _ in range(40) for message in await postman.claim(limit=1)]
+    assert [message["customer_id"] for message in claimed if message["campaign_id"] == small] == [people[3]]
+    assert len(await postman.claim(limit=20)) == 5, "the room of a claim is not wasted"
+
+
 async def test_what_a_dead_worker_held_is_taken_back_or_unknown(api: Api, postman: Postman, database: Database) -> None:
     await readers(api, 4)
     made = await launched(api)

@@ -1,6 +1,6 @@
 """Claim: a few messages that are due become one worker's; what may have changed since the plan is looked at again."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
@@ -25,13 +25,11 @@ from .message_queue import Lease, Taken, lease_of, put_in_order, take, take_to_a
 from .message_schemas import ClaimMessages
 from .planning import OCCURRENCE
 
-_COLUMNS: Final = """
+_CAMPAIGNS: Final = """
 SELECT c.id, c.code, c.name, c.channel, c.purpose, p.needs_consent, c.with_offer, c.sender_name, c.sender_address,
   c.reply_to, c.content::text AS content
-FROM campaign c JOIN purpose p ON p.name = c.purpose
+FROM campaign c JOIN purpose p ON p.name = c.purpose WHERE c.id = ANY($1::uuid[])
 """
-_RUNNING: Final = f"{_COLUMNS} WHERE c.status = 'running' ORDER BY c.starts_at, c.id"
-_BY_ID: Final = f"{_COLUMNS} WHERE c.id = $1"
 _REACH: Final = """
 INSERT INTO mailbox_reached AS r (campaign_id, occurrence, key, message_id)
 SELECT * FROM unnest($1::uuid[], $2::int[], $3::text[], $4::uuid[]) ORDER BY 1, 2, 3
@@ -64,17 +62,15 @@ async def claim(session: AsyncSession, wish: ClaimMessages, by: str, desk: MailD
     """Lease what is due and may still be sent. When there is too little, the queue is put in order first."""
     connection: asyncpg.Connection = await driver(session)
     lease = Lease(new_id(), lease_of(desk.settings))
-    campaigns = await _campaigns(connection, _RUNNING)
-    taken = await take(connection, campaigns, lease, wish.limit)
+    taken = await take(connection, lease, wish.limit)
     if len(taken) < wish.limit:
         await put_in_order(session, connection)
         if wish.can_look_up:
             taken += await take_to_ask(connection, wish.gateway, lease, wish.limit - len(taken))
-        taken += await take(connection, campaigns, lease, wish.limit - len(taken))
+        taken += await take(connection, lease, wish.limit - len(taken))
     ready: list[dict[str, Any]] = []
-    for campaign_id in dict.fromkeys(each.campaign_id for each in taken):
-        mine = [each for each in taken if each.campaign_id == campaign_id]
-        campaign = campaigns.get(campaign_id) or (await _campaigns(connection, _BY_ID, campaign_id))[campaign_id]
+    for campaign in await _campaigns(connection, {each.campaign_id for each in taken}):
+        mine = [each for each in taken if each.campaign_id == campaign.id]
         ready += await _ready(session, connection, campaign, mine, by, desk)
     return {"lease_id": lease.id, "lease_seconds": desk.settings.lease_seconds, "data": ready}
 
@@ -94,9 +90,10 @@ class Sending:
     content: Mapping[str, Any]
 
 
-async def _campaigns(connection: asyncpg.Connection, sql: str, *arguments: Any) -> dict[UUID, Sending]:
-    return {
-        row["id"]: Sending(
+async def _campaigns(connection: asyncpg.Connection, ids: Collection[UUID]) -> list[Sending]:
+    rows = await connection.fetch(_CAMPAIGNS, ids) if ids else []
+    return [
+        Sending(
             id=row["id"],
             code=row["code"],
             name=row["name"],
@@ -107,8 +104,8 @@ async def _campaigns(connection: asyncpg.Connection, sql: str, *arguments: Any) 
             reply_to=row["reply_to"],
             content=orjson.loads(row["content"] or "{}"),
         )
-        for row in await connection.fetch(sql, *arguments)
-    }
+        for row in rows
+    ]
 
 
 async def _ready(
