@@ -72,7 +72,7 @@ from .segments import queries as segment_queries
 from .segments import routes as segments
 from .segments.event_types import EVENT_TYPES as SEGMENT_EVENTS
 from .segments.fields import FIELDS as SEGMENT_FIELDS
-from .segments.operations import live_segments, segment_build
+from .segments.operations import live_segments, segment_build, segment_check
 from .settings import Settings, SettingsWrong, read_settings
 from .touchpoints import product_routes as products
 from .touchpoints import routes as touchpoints
@@ -152,7 +152,7 @@ def create_app(settings: Settings, job_kinds: Sequence[JobKind] = JOB_KINDS) -> 
     built_in = Catalog([*profile_fields(settings.zone), *SCORE_FIELDS, *SEGMENT_FIELDS], COUNTABLE)
     catalog = LivingCatalog(built_in, (CUSTOM_FIELDS, CONSENT_FIELDS))
     build = segment_build(catalog)
-    of_segments = (build, live_segments(catalog, build, settings.zone))
+    of_segments = (build, live_segments(catalog, build, settings.zone), segment_check(catalog, settings.zone))
     kinds = (*job_kinds, daily_facts(settings.zone), *of_segments, planning(catalog, settings), cancelling())
     app.state.job_kinds = {kind.name: kind for kind in kinds}
     app.state.catalog = catalog

@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 import time_machine
-from sqlalchemy import func, select
+from sqlalchemy import delete, func, select, update
 
 from crm_api.access import SCOPES
 from crm_api.core.changes import ChangeMark, WatchedTopic
 from crm_api.core.db import Database
 from crm_api.core.trail import OutboxEvent
-from crm_api.segments.models import MembershipDue, SegmentTopic, StaleMembership
+from crm_api.customers.models import Customer
+from crm_api.segments.models import Membership, MembershipDue, SegmentTopic, StaleMembership
 
 from ..calling import Api
 from .conftest import MOST, Builder, Register
@@ -216,6 +217,32 @@ async def test_another_definition_watches_something_else(
         )
     await api.post(f"/v1/segments/{segment_id}/archive")
     assert await count(database, WatchedTopic) == 0
+
+
+async def test_a_check_finds_what_was_missed_mends_it_and_says_so(
+    builder: Builder, register: Register, view: View, database: Database, later: Callable[..., Any]
+) -> None:
+    people = [await register(f"P{number}", country="DE") for number in range(5)]
+    segment_id = await builder.define("Germans", GERMANS)
+    await builder.build(segment_id)
+    await builder.catch_up()
+    async with later(hours=25) as then:
+        await then.catch_up()
+        assert await events(database) == [], "nothing drifted"
+    async with database.session() as session:
+        await session.execute(update(Customer).where(Customer.customer_id == people[1]).values(country="AT"))
+        await session.execute(delete(Membership).where(Membership.customer_id == people[4]))
+    async with later(hours=51) as then:
+        await then.catch_up()
+        assert await then.members(segment_id) == ["P0", "P2", "P3", "P4"]
+    assert await events(database) == [{"id": segment_id, "customers": 2}]
+
+
+async def events(database: Database) -> list[dict[str, Any]]:
+    """What was told of drift."""
+    wanted = select(OutboxEvent.data).where(OutboxEvent.type == "segment.drifted")
+    async with database.session() as session:
+        return list((await session.scalars(wanted)).all())
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -43,6 +43,13 @@ class Moved(EventData):
     build: Annotated[int, Field(description="From this build on")]
 
 
+class Drifted(EventData):
+    """Members that were not what the segment means."""
+
+    id: UUID
+    customers: Annotated[int, Field(description="How many came or went by the check")]
+
+
 EVENT_TYPES: Final = (
     EventType("segment.defined", "A segment was defined.", Defined),
     EventType("segment.changed", "The name, description or definition of a segment changed.", Changed),
@@ -53,5 +60,6 @@ EVENT_TYPES: Final = (
         Published,
     ),
     EventType("segment.entered", "A customer came into a segment between two builds.", Moved),
+    EventType("segment.drifted", "A check found members that were wrong, and mended them.", Drifted),
     EventType("segment.exited", "A customer left a segment between two builds.", Moved),
 )

@@ -57,6 +57,19 @@ SELECT EXISTS (SELECT FROM change_mark) OR EXISTS (SELECT FROM membership_due WH
     WHERE s.status = 'built' AND s.archived_at IS NULL
   )
 """).bindparams(_AT)  # noqa: S608  # ours
+UNCHECKED: Final = text("""
+SELECT id FROM segment
+WHERE status = 'built' AND archived_at IS NULL AND greatest(checked_at, built_at) < :at ORDER BY built_at LIMIT 5
+""").bindparams(_AT)
+AWAITED: Final = text("""
+SELECT c.id FROM unnest(CAST(:customer_ids AS uuid[])) AS c (id)
+WHERE EXISTS (SELECT FROM change_mark m WHERE m.customer_id = c.id OR m.customer_id IS NULL)
+  OR EXISTS (SELECT FROM stale_membership s WHERE s.segment_id = :segment_id AND s.customer_id = c.id)
+  OR EXISTS (
+    SELECT FROM membership_due d WHERE d.segment_id = :segment_id AND d.customer_id = c.id AND d.due_at <= :at
+  )
+""").bindparams(_CUSTOMERS, _SEGMENT, _AT)
+"""Those of some customers who wait to be looked at."""
 TAKE_STALE: Final = text(
     "DELETE FROM stale_membership WHERE segment_id = :segment_id RETURNING customer_id"
 ).bindparams(_SEGMENT)

@@ -41,6 +41,8 @@ class Segment(Base):
     job_id: Mapped[UUID | None]
     changed_at: Mapped[datetime | None]
     """When the members last changed between two builds."""
+    checked_at: Mapped[datetime | None]
+    """When all members were last compared with what the segment means."""
     due_at: Mapped[datetime | None]
     """When all customers are to be looked at again, because a day has begun; null when dates mean nothing here."""
     version: Mapped[int]

@@ -3,6 +3,7 @@
 from .approve import approve
 from .build import BUILD, request_build, segment_build
 from .change import archive, change
+from .check import CHECK, segment_check
 from .define import define
 from .live import LIVE, live_segments
 from .plan import plan
@@ -10,6 +11,7 @@ from .preview import preview
 
 __all__ = [
     "BUILD",
+    "CHECK",
     "LIVE",
     "approve",
     "archive",
@@ -20,4 +22,5 @@ __all__ = [
     "preview",
     "request_build",
     "segment_build",
+    "segment_check",
 ]

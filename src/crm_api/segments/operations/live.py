@@ -92,12 +92,12 @@ async def _look_again(
         meant = condition(tree, await with_custom_fields(session, catalog), moment)
     found = await session.execute(queries.difference(segment_id, segment.current_build, meant, queries.Some(ids)))
     entering, leaving = (list(each or ()) for each in found.one())
-    await _write(session, segment, entering, leaving, moment)
+    await write_moves(session, segment, entering, leaving, moment)
     await note_windows(session, segment_id, tree, queries.Some(ids), moment)
     return len(entering), len(leaving), len(ids)
 
 
-async def _write(
+async def write_moves(
     session: AsyncSession, segment: Segment, entering: Sequence[UUID], leaving: Sequence[UUID], moment: Moment
 ) -> None:
     """Let customers in and out at once: as a build of its own that is published in the same transaction."""
