@@ -73,7 +73,7 @@ async def _batch(stage: Stage, mark: str, lines: int) -> dict[str, float]:
                 "properties": {"path": "/bikes"},
             }  # fmt: skip
             file.write(json.dumps(row, separators=(",", ":")) + "\n")
-    headers = {"Authorization": f"Bearer {stage.token}", "Content-Type": "application/x-ndjson"}
+    headers = {"Authorization": f"Bearer {stage.fresh_token()}", "Content-Type": "application/x-ndjson"}
     async with httpx.AsyncClient(timeout=3600) as client:
         began = time.perf_counter()
         answer = await client.post(f"{stage.base_url}/v1/touchpoints/batch", content=_parts(body), headers=headers)
@@ -122,7 +122,7 @@ async def _copy_out(stage: Stage) -> dict[str, float]:
 
 
 async def _export(stage: Stage) -> dict[str, float]:
-    headers = {"Authorization": f"Bearer {stage.token}", "Accept": "text/csv"}
+    headers = {"Authorization": f"Bearer {stage.fresh_token()}", "Accept": "text/csv"}
     began = time.perf_counter()
     count = -1
     with (stage.folder / "ours.csv").open("wb") as file:
@@ -198,7 +198,7 @@ def worker_of(stage: Stage, settings: Mapping[str, str] | None = None) -> Iterat
 
 async def _run_rfm(stage: Stage, worker: psutil.Process) -> dict[str, float]:
     wish = {"model": "rfm", "parameters": {"as_of": AS_OF, "currency": "EUR"}}
-    headers = {"Authorization": f"Bearer {stage.token}"}
+    headers = {"Authorization": f"Bearer {stage.fresh_token()}"}
     async with httpx.AsyncClient(base_url=stage.base_url, headers=headers, timeout=60) as client:
         began = time.perf_counter()
         started = (await client.post("/v1/analytics/runs", json=wish)).raise_for_status()

@@ -64,7 +64,7 @@ async def measure_plan(stage: Stage, rounds: int) -> Line:
     connection: asyncpg.Connection = await stage.connect()
     await connection.execute(_CONSENTS)
     await connection.execute(_TEMPLATE, TEMPLATE)
-    headers = {"Authorization": f"Bearer {stage.token}"}
+    headers = {"Authorization": f"Bearer {stage.fresh_token()}"}
     async with httpx.AsyncClient(base_url=stage.base_url, headers=headers, timeout=120) as client:
         for number in range(rounds):
             ours = await _plan(client, f"ours-{number}")
@@ -108,7 +108,7 @@ async def measure_send(stage: Stage, rounds: int) -> Line:
     await connection.execute(_CONSENTS)
     await connection.execute(_TEMPLATE, TEMPLATE)
     await connection.close()
-    headers = {"Authorization": f"Bearer {stage.token}"}
+    headers = {"Authorization": f"Bearer {stage.fresh_token()}"}
     async with httpx.AsyncClient(base_url=stage.base_url, headers=headers, timeout=120) as client:
         for number in range(rounds):
             beside = await _alone(stage.folder / f"alone-{number}.jsonl")
@@ -124,7 +124,7 @@ async def measure_due(stage: Stage, rounds: int) -> Line:
     await connection.execute(_CONSENTS)
     await connection.execute(_TEMPLATE, TEMPLATE)
     await connection.close()
-    headers = {"Authorization": f"Bearer {stage.token}"}
+    headers = {"Authorization": f"Bearer {stage.fresh_token()}"}
     async with httpx.AsyncClient(base_url=stage.base_url, headers=headers, timeout=120) as client:
         for number in range(rounds):
             usually = await _late(stage, client, stage.folder / f"due-{number}.jsonl", flushes=False)
