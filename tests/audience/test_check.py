@@ -137,7 +137,7 @@ def test_a_tree_of_nothing_but_faults_is_answered_at_once() -> None:
 
 
 def _field(name: str, **given: Any) -> Field:
-    return Field(name=name, type="integer", matches=lambda test: test(customer.c.age), depends_on=frozenset(), **given)
+    return Field(name=name, type="integer", column=customer.c.age, depends_on=frozenset(), **given)
 
 
 def test_a_catalog_is_extended_into_another() -> None:

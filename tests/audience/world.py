@@ -22,12 +22,11 @@ from sqlalchemy import (
     Table,
     Text,
     Uuid,
-    exists,
 )
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.sql.schema import SchemaItem
 
-from crm_api.audience import Amount, Catalog, Countable, Field, Moment
+from crm_api.audience import Amount, Catalog, Countable, Field, Moment, Rows
 
 metadata = MetaData()
 
@@ -67,6 +66,7 @@ touchpoint = _temporary(
 Index("world_timeline", touchpoint.c.customer_id, touchpoint.c.occurred_at.desc(), touchpoint.c.id)
 
 CUSTOMER = frozenset({"customer"})
+LABELS, SCORES, MEMBERS = (Rows(key=table.c.customer_id, of=customer.c.customer_id) for table in (label, score, member))
 TOUCHPOINTS = Countable(
     customer_id=touchpoint.c.customer_id,
     outer_customer_id=customer.c.customer_id,
@@ -77,46 +77,48 @@ TOUCHPOINTS = Countable(
             name="channel",
             type="choice",
             operators=("eq", "ne", "in", "like", "known"),
-            matches=lambda test: test(touchpoint.c.channel),
+            column=touchpoint.c.channel,
             depends_on=frozenset(),
         ),
-        Field(name="subject", type="text", matches=lambda test: test(touchpoint.c.subject), depends_on=frozenset()),
+        Field(name="subject", type="text", column=touchpoint.c.subject, depends_on=frozenset()),
     ),
     amounts=(Amount(name="amount", column=touchpoint.c.amount, currency=touchpoint.c.currency),),
 )
 CATALOG = Catalog(
     [
-        Field(name="name", type="text", matches=lambda test: test(customer.c.name), depends_on=CUSTOMER),
+        Field(name="name", type="text", column=customer.c.name, depends_on=CUSTOMER),
         Field(
             name="country",
             type="choice",
             choices=("AT", "CH", "DE"),
-            matches=lambda test: test(customer.c.country),
+            column=customer.c.country,
             depends_on=CUSTOMER,
         ),
-        Field(name="age", type="integer", unit="years", matches=lambda test: test(customer.c.age), depends_on=CUSTOMER),
-        Field(name="weight", type="number", matches=lambda test: test(customer.c.weight), depends_on=CUSTOMER),
-        Field(name="born_on", type="date", matches=lambda test: test(customer.c.born_on), depends_on=CUSTOMER),
-        Field(name="is_active", type="boolean", matches=lambda test: test(customer.c.is_active), depends_on=CUSTOMER),
-        Field(name="seen_at", type="datetime", matches=lambda test: test(customer.c.seen_at), depends_on=CUSTOMER),
+        Field(name="age", type="integer", unit="years", column=customer.c.age, depends_on=CUSTOMER),
+        Field(name="weight", type="number", column=customer.c.weight, depends_on=CUSTOMER),
+        Field(name="born_on", type="date", column=customer.c.born_on, depends_on=CUSTOMER),
+        Field(name="is_active", type="boolean", column=customer.c.is_active, depends_on=CUSTOMER),
+        Field(name="seen_at", type="datetime", column=customer.c.seen_at, depends_on=CUSTOMER),
         Field(
             name="balance",
             type="money",
             currency=customer.c.balance_currency,
-            matches=lambda test: test(customer.c.balance),
+            column=customer.c.balance,
             depends_on=CUSTOMER,
         ),
-        Field(name="tags", type="set", matches=lambda test: test(customer.c.tags), depends_on=CUSTOMER),
+        Field(name="tags", type="set", column=customer.c.tags, depends_on=CUSTOMER),
         Field(
             name="labels",
             type="set",
-            matches=lambda test: exists().where(label.c.customer_id == customer.c.customer_id, test(label.c.label)),
+            column=label.c.label,
+            rows=LABELS,
             depends_on=CUSTOMER,
         ),
         Field(
             name="score.recency",
             type="integer",
-            matches=lambda test: exists().where(score.c.customer_id == customer.c.customer_id, test(score.c.recency)),
+            column=score.c.recency,
+            rows=SCORES,
             depends_on=frozenset({"score:rfm"}),
             source="score",
         ),
@@ -124,16 +126,16 @@ CATALOG = Catalog(
             name="score.spent",
             type="money",
             currency="EUR",
-            matches=lambda test: exists().where(score.c.customer_id == customer.c.customer_id, test(score.c.spent)),
+            column=score.c.spent,
+            rows=SCORES,
             depends_on=frozenset({"score:rfm"}),
             source="score",
         ),
         Field(
             name="segment",
             type="segment",
-            matches=lambda test: exists().where(
-                member.c.customer_id == customer.c.customer_id, test(member.c.segment_id)
-            ),
+            column=member.c.segment_id,
+            rows=MEMBERS,
             depends_on=frozenset(),
         ),
     ],

@@ -2,24 +2,23 @@
 
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, exists, select
+from sqlalchemy import select
 from sqlalchemy.orm import InstrumentedAttribute
 
-from ..audience import Field, FieldType, Test
+from ..audience import Field, FieldType, Rows
 from ..customers.models import Customer
 from .models import AnalyticsModel, RfmScore
 
+_CURRENT: Final = select(AnalyticsModel.current_run_id).where(AnalyticsModel.model == "rfm").scalar_subquery()
+_SCORES: Final = Rows(key=RfmScore.customer_id, of=Customer.customer_id, conditions=(RfmScore.run_id == _CURRENT,))
+
 
 def _rfm(name: str, column: InstrumentedAttribute[Any], label: str, kind: FieldType = "integer", **more: Any) -> Field:
-    def matches(test: Test) -> ColumnElement[bool]:
-        current = select(AnalyticsModel.current_run_id).where(AnalyticsModel.model == "rfm").scalar_subquery()
-        scored = exists().where(RfmScore.customer_id == Customer.customer_id, RfmScore.run_id == current, test(column))
-        return scored.correlate(Customer)
-
     return Field(
         name=f"rfm.{name}",
         type=kind,
-        matches=matches,
+        column=column,
+        rows=_SCORES,
         depends_on=frozenset({"score:rfm"}),
         label=label,
         source="score",

@@ -1,6 +1,6 @@
 """The one language for "which customers?": tree, field catalog, check, compiler to SQL, canonical text."""
 
-from .catalog import OPERATORS, Amount, Catalog, Column, Countable, Field, FieldType, Test
+from .catalog import OPERATORS, Amount, Catalog, Column, Countable, Field, FieldType, Rows, Test
 from .check import AudienceRefused, Finding, check, checked
 from .depends import DAY, depends_on, moves_daily, rolling_windows, windows_of
 from .print_text import print_text
@@ -45,6 +45,7 @@ __all__ = [
     "Moment",
     "Not",
     "Operator",
+    "Rows",
     "Test",
     "TouchpointCount",
     "TouchpointSum",

@@ -4,12 +4,13 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
-from sqlalchemy import ColumnElement
+from sqlalchemy import ColumnElement, exists
 from sqlalchemy.orm import InstrumentedAttribute
 
 from ..core.read import Prepared
 from .names import nearest
 from .values import Operator
+from .windows import Moment
 
 FieldType = Literal["text", "choice", "integer", "number", "boolean", "date", "datetime", "money", "set", "segment"]
 Column = ColumnElement[Any] | InstrumentedAttribute[Any]
@@ -32,17 +33,28 @@ OPERATORS: Final[dict[FieldType, tuple[Operator, ...]]] = {
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Rows:
+    """Rows of another table that belong to a customer, or to a touchpoint: `key` in them holds `of` there.
+
+    conditions: which of them count at all, whatever is asked.
+    """
+
+    key: Column
+    of: Column
+    conditions: tuple[ColumnElement[bool], ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Field:
     """A fact about a customer that an audience can ask for.
 
     Types and what their column holds: `text` the normalized form (core.text.normalized); `choice` a code, compared
     exactly, with `choices` a closed list; `integer`; `number` numeric; `boolean`; `date`; `datetime` timestamptz;
-    `money` integer minor units; `set` an array, or one element per row behind an EXISTS, of normalized text;
-    `segment` its id.
+    `money` integer minor units; `set` an array, or one element per row, of normalized text; `segment` its id.
 
-    matches: answers the condition on a customer, given the test of one column:
-        `lambda test: test(Customer.birth_date)`, or
-        `lambda test: exists().where(Score.customer_id == Customer.customer_id, test(Score.recency))`.
+    column: where the value stands; for what changes by the mere passing of time, what to make of a moment.
+    rows: where the column is, if not on the customer's own row; a customer has the value if any such row has.
+    where: what the columns of those rows must be.
     depends_on: names of what is written when the answer changes, for example "customer" or "score:rfm".
     currency: money only; the column with the currency beside the amount, or the one currency all amounts are in.
     unit: what numbers count, for people: "days".
@@ -52,8 +64,10 @@ class Field:
 
     name: str
     type: FieldType
-    matches: Callable[[Test], ColumnElement[bool]]
+    column: Column | Callable[[Moment], Column]
     depends_on: frozenset[str]
+    rows: Rows | None = None
+    where: tuple[tuple[Column, str], ...] = ()
     label: str = ""
     unit: str | None = None
     choices: tuple[str, ...] | None = None
@@ -65,6 +79,26 @@ class Field:
     def __post_init__(self) -> None:
         if (self.type == "money") != (self.currency is not None):
             raise ValueError(f"{self.name}: money, and only money, has a currency")
+        if self.where and self.rows is None:
+            raise ValueError(f"{self.name}: there is but one own row, which needs no choosing")
+
+    @property
+    def moves(self) -> bool:
+        """Whether the value is another on another day, without any write."""
+        return not isinstance(self.column, ColumnElement | InstrumentedAttribute)
+
+    def column_at(self, moment: Moment) -> Column:
+        """Answer the column as of a moment."""
+        return self.column if isinstance(self.column, ColumnElement | InstrumentedAttribute) else self.column(moment)
+
+    def matches(self, test: Test, moment: Moment) -> ColumnElement[bool]:
+        """Answer the condition on a customer, given the test of one column."""
+        met = test(self.column_at(moment))
+        if self.rows is None:
+            return met
+        chosen = (column == value for column, value in self.where)
+        found = exists().where(self.rows.key == self.rows.of, *chosen, met, *self.rows.conditions)
+        return found.correlate(self.rows.of.expression.table)
 
     @property
     def offered(self) -> tuple[Operator, ...]:
@@ -86,8 +120,7 @@ class Amount:
 class Countable:
     """How touchpoints of a customer are counted and summed: their table by its columns, and the customer outside.
 
-    fields: what `where` can ask of a touchpoint; `matches` tests a column of the same table, or of rows that belong
-    to it.
+    fields: what `where` can ask of a touchpoint.
     """
 
     customer_id: Column

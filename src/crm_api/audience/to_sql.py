@@ -96,7 +96,7 @@ class _Compiler:
             case InSegment(segment=segment):
                 field = self._catalog.segment
                 assert field is not None  # noqa: S101  # check() saw to it
-                return _unless(field.matches(lambda column: column == literal(segment, Uuid())), wanted)
+                return _unless(field.matches(lambda column: column == literal(segment, Uuid()), self._moment), wanted)
             case InNamedSegment():
                 raise AssertionError("check() lets no name of a segment through")
             case TouchpointCount():
@@ -110,9 +110,9 @@ class _Compiler:
         name, raw = node.comparison
         value = operand(field, name, raw)
         if name == "known":
-            known = field.matches(lambda column: column.is_not(None))
+            known = field.matches(lambda column: column.is_not(None), self._moment)
             return known if value is wanted else not_(known)
-        return _unless(field.matches(_test(field, name, value)), wanted)
+        return _unless(field.matches(_test(field, name, value), self._moment), wanted)
 
     def _count(self, node: TouchpointCount, wanted: bool) -> ColumnElement[bool]:
         countable = self._countable

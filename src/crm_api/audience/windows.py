@@ -12,6 +12,8 @@ from pydantic_core import PydanticCustomError
 
 DURATION_PATTERN: Final = "^P([1-9][0-9]{0,3}[DWM]|T[1-9][0-9]{0,4}[HM])$"
 _DURATION: Final = re.compile(r"P(?P<rolling>T?)(?P<number>[1-9][0-9]{0,4})(?P<unit>[DWMH])")
+TODAY: Final = "today"
+"""Name of the parameter that the business's local date is bound as."""
 _LEAST: Final = timedelta(microseconds=1)  # what PostgreSQL and Python tell apart
 
 
@@ -61,9 +63,9 @@ def bound_name(text: str, end: Literal["start", "end"]) -> str:
     return f"last_{text}_{end}"
 
 
-def moving_bounds(texts: Iterable[str], moment: Moment) -> dict[str, datetime]:
-    """Answer the bounds of windows at a moment, by the names of their parameters."""
-    found: dict[str, datetime] = {}
+def moving_bounds(texts: Iterable[str], moment: Moment) -> dict[str, date | datetime]:
+    """Answer what conditions are bound with at a moment, by the names of the parameters: today, and windows' bounds."""
+    found: dict[str, date | datetime] = {TODAY: moment.today}
     for text in texts:
         bounds = last(text, moment)
         if bounds.start is not None and bounds.end is not None:

@@ -1,14 +1,14 @@
 """What customers add to the field catalog: their profile, and the custom fields the business declared."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
-from zoneinfo import ZoneInfo
 
-from sqlalchemy import BigInteger, Boolean, ColumnElement, Date, Integer, Numeric, cast, exists, func, select
+from sqlalchemy import BigInteger, Boolean, ColumnElement, Date, Integer, Numeric, bindparam, cast, func
 from sqlalchemy.types import TypeEngine
 
-from ..audience import DAY, Field, Test
+from ..audience import DAY, Field, Moment, Rows
 from ..audience.catalog import Column, FieldType
+from ..audience.windows import TODAY
 from .custom_values import Declaration
 from .models import ContactPoint, Customer, ExternalId
 from .places import COUNTRIES
@@ -24,19 +24,16 @@ _STORED_AS: Final[dict[str, TypeEngine[Any] | None]] = {
 }
 
 
-def profile_fields(zone: ZoneInfo) -> Iterator[Field]:
-    """Answer the fields of a customer's profile; ages are those of today in the business's zone."""
+def profile_fields() -> Iterator[Field]:
+    """Answer the fields of a customer's profile."""
     kinds = ("person", "organization")
-    today = select(cast(func.timezone(str(zone), func.now()), Date)).scalar_subquery()
     yield _field("kind", "choice", "Person or organization", Customer.kind, choices=kinds)
     yield _field("display_name", "text", "Display name", Customer.display_name_normalized)
     yield _field("given_name", "text", "Given name", Customer.given_name_normalized)
     yield _field("family_name", "text", "Family name", Customer.family_name_normalized)
     yield _field("organization_name", "text", "Organization", Customer.organization_name_normalized)
     yield _field("birth_date", "date", "Date of birth", Customer.birth_date)
-    yield _field(
-        "age", "integer", "Age", age_on(today, Customer.birth_date), unit="years", depends_on=_CUSTOMER | {DAY}
-    )
+    yield _field("age", "integer", "Age", _age_at, unit="years", depends_on=_CUSTOMER | {DAY})
     yield _field("language", "choice", "Language", Customer.language)
     yield _field("time_zone", "choice", "Time zone", Customer.time_zone)
     yield _field("country", "choice", "Country of the main address", Customer.country, choices=_COUNTRIES)
@@ -46,16 +43,10 @@ def profile_fields(zone: ZoneInfo) -> Iterator[Field]:
     yield _field("tags", "set", "Tags", Customer.tags_normalized)
     yield _field("created_at", "datetime", "Registered at", Customer.created_at)
     for kind, label in (("email", "E-mail address"), ("phone", "Telephone number in E.164")):
-        yield Field(name=kind, type="text", label=label, matches=_reached_by(kind), depends_on=_CUSTOMER)
-    yield Field(
-        name="known_in",
-        type="set",
-        label="Systems with an external id",
-        matches=lambda test: (
-            exists().where(ExternalId.customer_id == Customer.customer_id, test(ExternalId.system)).correlate(Customer)
-        ),
-        depends_on=_CUSTOMER,
-    )
+        yield _field(
+            kind, "text", label, ContactPoint.normalized, rows=_CONTACT_POINTS, where=((ContactPoint.kind, kind),)
+        )
+    yield _field("known_in", "set", "Systems with an external id", ExternalId.system, rows=_EXTERNAL_IDS)
 
 
 def custom_fields(declarations: Iterable[Declaration]) -> Iterator[Field]:
@@ -75,17 +66,18 @@ def custom_field(declared: Declaration) -> Field:
 _COUNTRIES: Final = tuple(sorted(COUNTRIES))
 
 
-def _field(name: str, kind: FieldType, label: str, column: Column, **more: Any) -> Field:
+_CONTACT_POINTS: Final = Rows(key=ContactPoint.customer_id, of=Customer.customer_id)
+_EXTERNAL_IDS: Final = Rows(key=ExternalId.customer_id, of=Customer.customer_id)
+
+
+def _field(name: str, kind: FieldType, label: str, column: Column | Callable[[Moment], Column], **more: Any) -> Field:
     more.setdefault("depends_on", _CUSTOMER)
-    return Field(name=name, type=kind, label=label, matches=lambda test: test(column), **more)
+    return Field(name=name, type=kind, label=label, column=column, **more)
 
 
-def _reached_by(kind: str) -> Any:
-    def matches(test: Test) -> ColumnElement[bool]:
-        point = (ContactPoint.customer_id == Customer.customer_id, ContactPoint.kind == kind)
-        return exists().where(*point, test(ContactPoint.normalized)).correlate(Customer)
-
-    return matches
+def _age_at(moment: Moment) -> Column:
+    """Answer the age on the business's local date, which has a name so that it can be bound anew."""
+    return age_on(bindparam(TODAY, moment.today, Date()), Customer.birth_date)
 
 
 def age_on(today: ColumnElement[Any], born: Column) -> ColumnElement[Any]:

@@ -8,7 +8,7 @@ conditions side by side took fourteen times as long (measured, PostgreSQL 18).
 from collections import OrderedDict
 from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -69,7 +69,7 @@ class Question:
     groups: tuple[tuple[str, ...], ...]
     windows: frozenset[str]
 
-    def values_at(self, moment: Moment) -> dict[str, datetime]:
+    def values_at(self, moment: Moment) -> dict[str, date | datetime]:
         """Answer the bounds of the windows, to be bound."""
         return moving_bounds(self.windows, moment)
 

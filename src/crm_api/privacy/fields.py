@@ -4,10 +4,10 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 import orjson
-from sqlalchemy import ColumnElement, Text, cast, exists, func, select
+from sqlalchemy import Text, cast, func, select
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 
-from ..audience import Field, Test
+from ..audience import Field, Rows
 from ..customers.catalog import Declared
 from ..customers.models import Customer
 from .models import Consent, Purpose
@@ -20,6 +20,7 @@ _SPOKEN: Final[dict[Channel, str]] = {
     "letter": "by letter",
     "push": "by push message",
 }
+_CONSENTS: Final = Rows(key=Consent.customer_id, of=Customer.customer_id)
 
 
 def consent_fields(purposes: Iterable[tuple[str, str]]) -> Iterator[Field]:
@@ -30,15 +31,13 @@ def consent_fields(purposes: Iterable[tuple[str, str]]) -> Iterator[Field]:
 
 
 def _field(channel: Channel, purpose: str, label: str) -> Field:
-    def matches(test: Test) -> ColumnElement[bool]:
-        place = (Consent.customer_id == Customer.customer_id, Consent.channel == channel, Consent.purpose == purpose)
-        return exists().where(*place, test(Consent.state)).correlate(Customer)
-
     return Field(
         name=f"consent.{channel}.{purpose}",
         type="choice",
         choices=STATES,
-        matches=matches,
+        column=Consent.state,
+        rows=_CONSENTS,
+        where=((Consent.channel, channel), (Consent.purpose, purpose)),
         depends_on=frozenset({"consent"}),
         label=f"Consent to {label} {_SPOKEN[channel]}",
         source="consent",

@@ -1,25 +1,9 @@
 """What segments add to the field catalog: membership, as last published."""
 
-from sqlalchemy import ColumnElement, exists
-
-from ..audience import Field, Test
+from ..audience import Field, Rows
 from ..customers.models import Customer
 from .models import Membership, Segment
 from .queries import NAMES, visible_membership
-
-
-def _is_member(test: Test) -> ColumnElement[bool]:
-    return (
-        exists()
-        .where(
-            Membership.customer_id == Customer.customer_id,
-            test(Membership.segment_id),
-            Segment.id == Membership.segment_id,
-            visible_membership(),
-        )
-        .correlate(Customer)
-    )
-
 
 FIELDS = (
     Field(
@@ -27,7 +11,12 @@ FIELDS = (
         type="segment",
         label="Segment",
         source="segment",
-        matches=_is_member,
+        column=Membership.segment_id,
+        rows=Rows(
+            key=Membership.customer_id,
+            of=Customer.customer_id,
+            conditions=(Segment.id == Membership.segment_id, visible_membership()),
+        ),
         depends_on=frozenset(),  # the tree names the segment: `segment:<id>`
         names=NAMES,
     ),

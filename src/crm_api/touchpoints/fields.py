@@ -15,7 +15,7 @@ def _of_touchpoint(
     return Field(
         name=name,
         type=kind,
-        matches=lambda test: test(column),
+        column=column,
         depends_on=frozenset({"touchpoint"}),
         label=label,
         source="touchpoint",
