@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from typing import Any, Final, Protocol, cast
+from typing import Any, Final, NamedTuple, Protocol, cast
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -29,6 +29,37 @@ _EXPECTED: Final[dict[FieldType, str]] = {
 }
 _DAY: Final[TypeAdapter[date]] = TypeAdapter(Day)
 _INSTANT: Final[TypeAdapter[datetime]] = TypeAdapter(Instant)
+
+
+class Pattern(NamedTuple):
+    """What text looks like: parts in this order, with any characters between them."""
+
+    parts: tuple[str, ...]
+
+    @property
+    def like(self) -> str:
+        """The same for LIKE of SQL, where every other sign stands for itself."""
+        return "%".join(map(_escaped, self.parts))
+
+    def fits(self, text: str) -> bool:
+        """Say whether a text looks like that; each part is looked for once, so no text and pattern take long."""
+        first, *between = self.parts
+        if not between:
+            return text == first
+        last = between.pop()
+        if len(text) < len(first) + len(last) or not (text.startswith(first) and text.endswith(last)):
+            return False
+        place, end = len(first), len(text) - len(last)
+        for part in between:
+            place = text.find(part, place, end)
+            if place < 0:
+                return False
+            place += len(part)
+        return True
+
+
+def _escaped(part: str) -> str:
+    return part.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
 
 
 class Typed(Protocol):
@@ -57,7 +88,7 @@ class WrongOperand(Exception):
 def operand(target: Typed, operator: Operator, raw: Any) -> Any:
     """Read what stands after an operator.
 
-    Answers one value, a list of values for `in` and `between`, a pattern of LIKE for `like`, a bool for `known`.
+    Answers one value, a list of values for `in` and `between`, a Pattern for `like`, a bool for `known`.
     Values are str (normalized for text and sets), int, Decimal, bool, date, datetime in UTC, Money. Errors:
     WrongOperand.
     """
@@ -182,16 +213,11 @@ def _check_range(target: Typed, low: Any, high: Any) -> None:
         raise WrongOperand("empty-range", f"nothing is between them: {target.name} is given as [low, high]")
 
 
-def _pattern(target: Typed, raw: Any) -> str:
-    """Make a pattern of LIKE: `*` stands for any characters, every other sign for itself."""
+def _pattern(target: Typed, raw: Any) -> Pattern:
     if not isinstance(raw, str):
         raise _wrong_type(target)
     _check_storable(raw)
     parts = raw.split("*")
     if len(parts) - 1 > MOST_WILDCARDS:
         raise WrongOperand("too-many-wildcards", f"a pattern has at most {MOST_WILDCARDS} times *")
-    return "%".join(_escaped(folded(part) if target.type == "text" else part) for part in parts)
-
-
-def _escaped(part: str) -> str:
-    return part.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    return Pattern(tuple(folded(part) if target.type == "text" else part for part in parts))

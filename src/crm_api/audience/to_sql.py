@@ -187,7 +187,7 @@ def _compared(column: Column, name: Operator, value: Any, kind: TypeEngine[Any])
     if name == "between":
         return column.between(literal(value[0], kind), literal(value[1], kind))
     if name == "like":
-        return column.like(literal(value, kind))
+        return column.like(literal(value.like, kind))
     compared: ColumnElement[bool] = _COMPARE[name](column, literal(value, kind))
     return compared
 
