@@ -10,11 +10,13 @@ from sqlalchemy import Column, Integer
 from crm_api.audience import AudienceRefused, Catalog, Field, Finding, check, checked, read_tree
 
 from .trees import Json, trees
-from .world import CATALOG, customer
+from .world import CATALOG, TOUCHPOINTS, customer
 
 BOUGHT: Json = {"touchpoint": "order.placed"}
 EUROS = {"amount": "5.00", "currency": "EUR"}
 YEN = {"amount": "5", "currency": "JPY"}
+BOUGHT_MEAT = {**BOUGHT, "items": {"field": "category", "eq": "MEAT"}}
+WHERE_PATH: Json = {"field": "properties.path"}
 
 
 @given(trees)
@@ -67,6 +69,45 @@ def test_trees_that_fit_have_no_findings(tree: Json) -> None:
         ({"sum": "amount", "of": BOUGHT, "gte": 500}, "/gte", "currency-missing", None),
         ({"sum": "amount", "of": BOUGHT, "between": [EUROS, YEN]}, "/between/1", "wrong-unit", "EUR"),
         ({"count": BOUGHT, "between": [3, 2]}, "/between", "empty-range", None),
+        ({"bucket": "a", "of": 5, "between": [3, 2]}, "/between", "empty-range", None),
+        ({"bucket": "\x00", "of": 5, "lt": 2}, "/bucket", "unstorable-text", None),
+        ({"average": "amout", "of": BOUGHT, "gte": EUROS}, "/average", "unknown-amount", "amount"),
+        ({"average": "amount", "of": BOUGHT, "gte": 5}, "/gte", "currency-missing", None),
+        ({"sum": "items.quantity", "of": BOUGHT, "gte": EUROS}, "/gte", "wrong-type", None),
+        ({"share": "amount", "of": BOUGHT_MEAT, "gte": 0.5}, "/share", "unknown-amount", None),
+        ({"share": "items.payd", "of": BOUGHT_MEAT, "gte": 0.5}, "/share", "unknown-amount", "items.paid"),
+        ({"share": "items.paid", "of": BOUGHT_MEAT, "gte": EUROS}, "/gte", "wrong-type", None),
+        ({"share": "items.paid", "of": BOUGHT, "gte": 0.5}, "/of", "items-missing", None),
+        ({"first": BOUGHT, "gte": 5}, "/gte", "wrong-type", None),
+        ({"first": BOUGHT, "gte": "2026-02-30"}, "/gte", "wrong-type", None),
+        ({"first": BOUGHT, "gte": "1899-12-31"}, "/gte", "out-of-range", None),
+        ({"first": BOUGHT, "eq": "2026-01-01T00:00:00Z"}, "/eq", "wrong-type", None),
+        ({"first": BOUGHT, "between": ["2026-01-01", "2026-02-01T00:00:00Z"]}, "/between/1", "wrong-type", None),
+        ({"first": BOUGHT, "within_next": "PT5H"}, "/within_next", "wrong-unit", "P1D"),
+        ({"field": "seen_at", "within_last": "PT5H"}, "/within_last", "wrong-unit", "P1D"),
+        ({"field": "born_on", "within_last": "PT5M"}, "/within_last", "wrong-unit", "P1D"),
+        ({"field": "born_on", "anniversary_within_next": "PT5H"}, "/anniversary_within_next", "wrong-unit", "P1D"),
+        ({"field": "born_on", "anniversary_within_next": "P367D"}, "/anniversary_within_next", "out-of-range", None),
+        ({"field": "born_on", "anniversary_within_next": "P13M"}, "/anniversary_within_next", "out-of-range", None),
+        ({"field": "age", "within_last": "P1D"}, "/within_last", "operator-not-offered", None),
+        (
+            {"never": {**BOUGHT, "items": {"field": "catgory", "eq": "MEAT"}}},
+            "/never/items/field",
+            "unknown-field",
+            "category",
+        ),
+        (
+            {"never": {**BOUGHT, "items": {"never": BOUGHT}}},
+            "/never/items/never",
+            "not-offered-here",
+            None,
+        ),
+        (WHERE_PATH | {"eq": {"amount": "1", "currency": "EUR"}}, "/eq", "wrong-type", None),
+        (WHERE_PATH | {"gte": "3"}, "/gte", "wrong-type", None),
+        (WHERE_PATH | {"in": [3, "a"]}, "/in/1", "wrong-type", None),
+        (WHERE_PATH | {"between": ["a", "b"]}, "/between/1", "wrong-type", None),
+        (WHERE_PATH | {"like": 3}, "/like", "wrong-type", None),
+        (WHERE_PATH | {"eq": "\x00"}, "/eq", "unstorable-text", None),
         ({"count": {"touchpoint": "\x00"}, "eq": 1}, "/count/touchpoint", "unstorable-text", None),
         (
             {"count": {**BOUGHT, "where": {"field": "age", "eq": 1}}, "eq": 1},
@@ -101,7 +142,8 @@ def test_trees_that_fit_have_no_findings(tree: Json) -> None:
     ],
 )
 def test_faults_are_found_where_they_are(tree: Json, where: str, code: str, nearest: str | None) -> None:
-    (finding,) = check(read_tree(tree), CATALOG)
+    catalog = TOUCHPOINTS.catalog if tree.get("field", "").startswith("properties.") else CATALOG
+    (finding,) = check(read_tree(tree), catalog)
     assert (finding.pointer, finding.code, finding.nearest) == (where, code, nearest)
     assert nearest is None or nearest in finding.detail
 
@@ -121,6 +163,9 @@ def test_without_touchpoints_and_segments_neither_is_offered() -> None:
         ({"sum": "amount", "of": BOUGHT, "gte": EUROS}, "/sum"),
         ({"segment": "01980c2e-7b1c-7a52-9c0e-4d1f5b8f3a10"}, "/segment"),
         ({"segment_name": "churn-risk"}, "/segment_name"),
+        ({"share": "items.paid", "of": BOUGHT_MEAT, "gt": 1}, "/share"),
+        ({"never": BOUGHT}, "/never"),
+        ({"bucket": "a", "of": 10, "lt": 1}, "/bucket"),
     ):
         assert [(finding.pointer, finding.code) for finding in check(read_tree(tree), bare)] == [
             (where, "not-offered-here")

@@ -18,6 +18,7 @@ def test_no_example_is_overlooked() -> None:
 
 
 async def test_text_and_tree_mean_the_same(api: Api) -> None:
+    await api.post("/v1/fields", {"key": "renews_on", "type": "date"}, expect=201)
     for text, tree in PAIRS:
         shown = await api.post("/v1/segments/preview", {"definition": text}, expect=200)
         assert shown["definition"] == json.loads(tree), text

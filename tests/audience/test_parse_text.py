@@ -21,6 +21,7 @@ from crm_api.audience.print_text import RESERVED
 
 from .trees import Json, trees
 
+COMPARISON = "a comparison (=, !=, <, <=, >, >=, in, like, has, between, is, within, anniversary)"
 OLD: Json = {"field": "age", "gte": 30}
 YOUNG: Json = {"field": "age", "lt": 18}
 BOUGHT: Json = {"touchpoint": "order.placed"}
@@ -108,6 +109,23 @@ def test_every_name_and_text_survives(name: str, value: str, kind: str) -> None:
         ('`a "b" \\n` = 1', {"field": 'a "b" \n', "eq": 1}),
         ("count(order.placed, last 1 MONTHS) > 0", {"count": BOUGHT, "last": "P1M", "gt": 0}),
         ("count(order.placed, last 36 hour) > 0", {"count": BOUGHT, "last": "PT36H", "gt": 0}),
+        ("birthday within next 7 days", {"field": "birth_date", "anniversary_within_next": "P7D"}),
+        (
+            'BIRTHDAY within NEXT 1 month leap "03-01" and age >= 30',
+            {"all": [{"field": "birth_date", "anniversary_within_next": "P1M", "leap": "03-01"}, OLD]},
+        ),
+        ("last(order.placed) within last 30 days", {"latest": BOUGHT, "within_last": "P30D"}),
+        ("latest(order.placed, last 1 day) >= 2026-01-01", {"latest": BOUGHT, "last": "P1D", "gte": "2026-01-01"}),
+        (
+            "avg(amount of order.placed) > 1 EUR",
+            {"average": "amount", "of": BOUGHT, "gt": {"amount": "1.00", "currency": "EUR"}},
+        ),
+        (
+            'share(items.paid of order.placed with items (category = "MEAT")) >= 12.5%',
+            {"share": "items.paid", "of": {**BOUGHT, "items": {"field": "category", "eq": "MEAT"}}, "gte": 0.125},
+        ),
+        ('bucket("spring", 100) < 10', {"bucket": "spring", "of": 100, "lt": 10}),
+        ("NEVER(order.placed, last 90 days)", {"never": BOUGHT, "last": "P90D"}),
         (
             "count(order.placed, from 2026-01-01 until 2026-02-01) between 1 and 3",
             {"count": BOUGHT, "from": "2026-01-01", "until": "2026-02-01", "between": [1, 3]},
@@ -169,6 +187,14 @@ def test_friendly_spellings_mean_the_tree(text: str, tree: Json) -> None:
         ('name = "' + "x" * 1001 + '"', (1, 8, "string_too_long", None)),
         ('age = 1 and\n name in ("a", "' + "x" * 1001 + '")', (2, 16, "string_too_long", None)),
         ('in_segment("")', (1, 12, "string_too_short", None)),
+        ('bucket("a", 1) < 1', (1, 13, "greater_than_equal", None)),
+        ("birth_date within lsat 3 days", (1, 19, "unexpected", "last")),
+        ("birth_date aniversary within next 3 days", (1, 12, "unexpected", "anniversary")),
+        ("birth_date anniversary within last 3 days", (1, 31, "unexpected", None)),
+        ('birth_date anniversary within next 3 days leap "02-29"', (1, 48, "literal_error", None)),
+        ("first(order.placed)", (1, 20, "unexpected", None)),
+        ("first(order.placed) != 2026-01-01", (1, 24, "extra_forbidden", None)),
+        ("count(order.placed with (a = 1)) > 1", (1, 25, "unexpected", None)),
     ],
 )
 def test_what_is_wrong_is_told_by_line_and_column(text: str, found: tuple[int, int, str, str | None]) -> None:
@@ -186,9 +212,12 @@ def test_several_faults_come_at_once() -> None:
     ("text", "detail"),
     [
         ("age >= 30 and", "The text ends where a condition is expected"),
-        ("age", "The text ends where a comparison (=, !=, <, <=, >, >=, in, like, has, between, is) is expected"),
+        (
+            "age",
+            f"The text ends where {COMPARISON} is expected",
+        ),
         ("age = and", "and stands where a value is expected"),
-        ("age = 30 30", '30 stands where "and", "or", a currency or the end is expected'),
+        ("age = 30 30", '30 stands where "%", "and", "or", a currency or the end is expected'),
         ("age = true 30", '30 stands where "and", "or" or the end is expected'),
         ("(age = true", 'The text ends where ")" is expected'),
         ("count(a, last 3", "The text ends where a unit of time is expected"),

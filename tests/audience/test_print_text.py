@@ -32,6 +32,26 @@ YOUNG: Json = {"field": "age", "lt": 18}
         ({"field": "in", "eq": "`"}, '`in` = "`"'),
         ({"field": "a`b", "eq": 1}, "`a\\u0060b` = 1"),
         (
+            {"field": "birth_date", "anniversary_within_next": "P7D", "leap": "03-01"},
+            'birth_date anniversary within next 7 days leap "03-01"',
+        ),
+        ({"field": "created_at", "within_last": "P1M"}, "created_at within last 1 month"),
+        (
+            {"not": {"latest": {"touchpoint": "order.placed"}, "from": "2026-01-01", "within_next": "P2W"}},
+            "not latest(order.placed, from 2026-01-01) within next 2 weeks",
+        ),
+        ({"first": BOUGHT, "eq": "2026-01-01"}, 'first(order.placed) = "2026-01-01"'),
+        ({"never": BOUGHT, "last": "PT36H"}, "never(order.placed, last 36 hours)"),
+        ({"bucket": "a b", "of": 10, "between": [1, 2]}, 'bucket("a b", 10) between 1 and 2'),
+        (
+            {"share": "items.paid", "of": {**BOUGHT, "where": OLD, "items": {"any": [YOUNG, OLD]}}, "lt": 0.5},
+            "share(items.paid of order.placed where age >= 30 with items (age < 18 or age >= 30)) < 0.5",
+        ),
+        (
+            {"average": "amount", "of": BOUGHT, "last": "P1D", "lt": {"amount": "1", "currency": "JPY"}},
+            "average(amount of order.placed, last 1 day) < 1 JPY",
+        ),
+        (
             {"segment": "01980c2e-7b1c-7a52-9c0e-4d1f5b8f3a10"},
             'in_segment("01980c2e-7b1c-7a52-9c0e-4d1f5b8f3a10")',
         ),

@@ -9,12 +9,16 @@ from hypothesis import given
 from pydantic import BaseModel, ValidationError
 
 from crm_api.audience import AllOf, FieldTest, Not, Touchpoints, TouchpointSum, Tree, read_tree, write_tree
+from crm_api.audience.tree import _BRANCHES
 from crm_api.core.failures import pointer
 
 from .trees import Json, trees
 
 LEAF: Json = {"field": "age", "gte": 30}
 BOUGHT: Json = {"touchpoint": "order.placed"}
+
+
+KINDS = tuple(_BRANCHES.values())
 
 
 class Body(BaseModel, extra="forbid", strict=True):
@@ -123,6 +127,14 @@ def test_the_examples_of_the_design_are_read() -> None:
         ({"sum": "amount", "of": BOUGHT, "gte": {"amount": "5.005", "currency": "EUR"}}, "/gte", "money"),
         ({"sum": "amount", "of": BOUGHT, "gte": {"amount": "5.00"}}, "/gte/currency", "missing"),
         ({"sum": "amount", "gte": 5}, "/of", "missing"),
+        ({"average": "amount", "of": BOUGHT}, "", "one-operator"),
+        ({"never": BOUGHT, "gte": 1}, "/gte", "extra_forbidden"),
+        ({"first": BOUGHT, "ne": "2026-01-01"}, "/ne", "extra_forbidden"),
+        ({"first": BOUGHT, "within_last": "P1Y"}, "/within_last", "duration"),
+        ({"field": "born_on", "within_next": "P1D", "leap": "03-01"}, "", "no-anniversary"),
+        ({"field": "born_on", "anniversary_within_next": "P1D", "leap": "02-29"}, "/leap", "literal_error"),
+        ({"bucket": "a", "of": 1, "lt": 1}, "/of", "greater_than_equal"),
+        ({"bucket": "a", "lt": 1}, "/of", "missing"),
     ],
 )
 def test_malformed_trees_are_refused_where_they_are_wrong(definition: Any, where: str, code: str) -> None:
@@ -145,6 +157,8 @@ def nested(levels: int) -> Json:
         ({"all": [LEAF] * 10_000}, "too-many-nodes", "500"),
         ({"any": [{"all": [LEAF] * 100}] * 100}, "too-many-nodes", "500"),
         ({"any": [{"count": BOUGHT, "gte": 2}] * 51}, "too-many-aggregates", "50"),
+        ({"any": [{"never": BOUGHT}, {"latest": BOUGHT, "lt": "2026-01-01"}] * 26}, "too-many-aggregates", "50"),
+        ({"count": {"touchpoint": "a", "items": nested(17)}, "gte": 1}, "too-deep", "16"),
         ({"any": [{"field": "age", "in": list(range(1_000))}] * 11}, "too-many-values", "10000"),
         ({"field": "age", "in": list(range(1_001))}, "too_long", "1000"),
     ],
@@ -174,16 +188,14 @@ def test_trees_as_large_as_allowed_are_read() -> None:
 
 def test_the_schema_names_every_kind_of_node() -> None:
     schema = Body.model_json_schema()
-    kinds = {"AllOf", "AnyOf", "Not", "FieldTest", "InSegment", "InNamedSegment", "TouchpointCount", "TouchpointSum"}
+    kinds = {branch.__name__ for branch in KINDS}
     assert kinds | {"Audience", "Value", "Money", "Touchpoints"} == set(schema["$defs"])
     assert {branch["$ref"].split("/")[-1] for branch in schema["$defs"]["Audience"]["oneOf"]} == kinds
     assert all(schema["$defs"][kind]["examples"] for kind in kinds)
     assert all(schema["$defs"][kind]["additionalProperties"] is False for kind in kinds)
 
 
-@pytest.mark.parametrize(
-    "kind", ["AllOf", "AnyOf", "Not", "FieldTest", "InSegment", "InNamedSegment", "TouchpointCount", "TouchpointSum"]
-)
-def test_the_examples_in_the_schema_are_trees(kind: str) -> None:
-    for example in Body.model_json_schema()["$defs"][kind]["examples"]:
-        assert type(read_tree(example)).__name__ == kind
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_examples_in_the_schema_are_trees_of_the_world(kind: type) -> None:
+    for example in Body.model_json_schema()["$defs"][kind.__name__]["examples"]:
+        assert type(read_tree(example)) is kind

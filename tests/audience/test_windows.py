@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crm_api.audience import Bounds, Moment
-from crm_api.audience.windows import between, last, months_before
+from crm_api.audience.windows import between, last, months_after, next_days, span_of, upcoming
 
 NEW_YORK, BERLIN = ZoneInfo("America/New_York"), ZoneInfo("Europe/Berlin")
 
@@ -41,6 +41,51 @@ def at(text: str, zone: ZoneInfo = NEW_YORK) -> Moment:
 )
 def test_last(duration: str, now: str, start: str, end: str) -> None:
     assert last(duration, at(now)) == Bounds(datetime.fromisoformat(start), datetime.fromisoformat(end))
+
+
+@pytest.mark.parametrize(
+    ("duration", "now", "start", "end"),
+    [
+        ("P1D", "2026-03-08T12:00:00-04:00", "2026-03-08T05:00:00Z", "2026-03-09T04:00:00Z"),
+        ("P2D", "2026-10-31T12:00:00-04:00", "2026-10-31T04:00:00Z", "2026-11-02T05:00:00Z"),
+        ("P1W", "2026-03-10T23:59:59-04:00", "2026-03-10T04:00:00Z", "2026-03-17T04:00:00Z"),
+        ("P1M", "2026-05-15T12:00:00Z", "2026-05-15T04:00:00Z", "2026-06-15T04:00:00Z"),
+        ("P1M", "2026-01-31T12:00:00Z", "2026-01-31T05:00:00Z", "2026-02-28T05:00:00Z"),
+        ("P1M", "2024-01-31T12:00:00Z", "2024-01-31T05:00:00Z", "2024-02-29T05:00:00Z"),
+        ("P12M", "2024-02-29T12:00:00Z", "2024-02-29T05:00:00Z", "2025-02-28T05:00:00Z"),
+    ],
+)
+def test_next(duration: str, now: str, start: str, end: str) -> None:
+    moment = at(now)
+    bounds = upcoming(duration, moment)
+    assert bounds == Bounds(datetime.fromisoformat(start), datetime.fromisoformat(end))
+    days = next_days(duration, moment.today)
+    assert days is not None and days.first == moment.today
+    assert bounds == Bounds(moment.start_of(days.first), moment.start_of(days.after))
+
+
+def test_hours_reach_back_only() -> None:
+    assert next_days("PT5H", date(2026, 1, 1)) is None
+    with pytest.raises(ValueError, match="back only"):
+        upcoming("PT5H", at("2026-03-08T12:00:00Z"))
+
+
+@pytest.mark.parametrize(
+    ("operator", "start", "end"),
+    [
+        ("eq", "2026-03-08T05:00:00Z", "2026-03-09T04:00:00Z"),
+        ("gte", "2026-03-08T05:00:00Z", None),
+        ("gt", "2026-03-09T04:00:00Z", None),
+        ("lt", None, "2026-03-08T05:00:00Z"),
+        ("lte", None, "2026-03-09T04:00:00Z"),
+    ],
+)
+def test_a_date_stands_for_all_of_that_local_date(operator: str, start: str | None, end: str | None) -> None:
+    expected = Bounds(*(text and datetime.fromisoformat(text) for text in (start, end)))  # type: ignore[arg-type]
+    moment = at("2020-01-01T00:00:00Z")
+    assert span_of(operator, date(2026, 3, 8), moment) == expected
+    assert span_of("between", [date(2026, 3, 8), date(2026, 3, 8)], moment) == span_of("eq", date(2026, 3, 8), moment)
+    assert span_of(operator, datetime(2026, 3, 8, tzinfo=UTC), moment) is None
 
 
 def test_dates_are_local_and_the_end_is_outside() -> None:
@@ -95,7 +140,7 @@ def test_windows_never_move_back_as_time_passes(moment: Moment, number: int) -> 
 
 @given(st.dates(date(1900, 1, 1), date(2200, 1, 1)), st.integers(0, 1000))
 def test_months_keep_the_day_where_it_exists(day: date, number: int) -> None:
-    before = months_before(day, number)
+    before = months_after(day, -number)
     assert (day.year * 12 + day.month) - (before.year * 12 + before.month) == number
     assert before.day == day.day or (before + timedelta(days=1)).day == 1
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from .world import KINDS, NAMES, SEGMENTS
+from .world import KINDS, NAMES, SEGMENTS, SKUS
 
 Json = dict[str, Any]
 
@@ -64,6 +64,23 @@ def _in_one_currency(ends: list[Any]) -> bool:
     return not isinstance(ends[0], dict) or ends[0]["currency"] == ends[1]["currency"]
 
 
+_days = st.sampled_from(["P1D", "P7D", "P2W", "P1M", "P12M", "P366D"])
+
+
+def _near_today(name: str) -> st.SearchStrategy[Json]:
+    """Tests of a date or a time that compare it with today."""
+    return _near.map(lambda found: {"field": name, **found})
+
+
+_near = st.one_of(
+    st.builds(lambda operator, text: {operator: text}, st.sampled_from(["within_last", "within_next"]), _days),
+    st.builds(
+        lambda text, leap: {"anniversary_within_next": text, **leap},
+        _days,
+        st.sampled_from([{}, {"leap": "02-28"}, {"leap": "03-01"}]),
+    ),
+)
+_windowable_dates = st.sampled_from(["2026-03-08", "2026-03-29", "2024-02-29", "1900-01-01"])
 _ORDERED = "eq ne in gt gte lt lte between known"
 _field_tests = st.one_of(
     _tests("name", "eq ne in like known", _texts),
@@ -71,6 +88,9 @@ _field_tests = st.one_of(
     _tests("age", _ORDERED, _integers),
     _tests("weight", _ORDERED, _numbers),
     _tests("born_on", _ORDERED, _dates),
+    _near_today("born_on"),
+    _near_today("seen_at"),
+    _tests("seen_at", "gt gte lt lte", _windowable_dates),
     _tests("is_active", "eq known", st.booleans()),
     _tests("seen_at", "gt gte lt lte known", _instants),
     _tests("balance", "eq ne gt gte lt lte between known", _money),
@@ -83,6 +103,17 @@ _segments = st.sampled_from([*SEGMENTS]).map(lambda segment: {"segment": str(seg
 _where_tests = st.one_of(
     _tests("channel", "eq ne in like known", st.sampled_from(["web", "Web", "shop"])),
     _tests("subject", "eq ne in like known", _texts),
+    _tests("amount", "eq ne gt gte lt lte between known", _money),
+    _tests("properties.path", "eq ne in like known", st.sampled_from(["/bikes/1", "/bikes", ""])),
+    _tests("properties.path", "eq ne in gt gte lt lte between", st.sampled_from([2, 3, 3.5])),
+    _tests("properties.path", "eq ne in", st.booleans()),
+    _tests("properties.n", "eq lte known", st.sampled_from([2.5, 2])),
+)
+_line_tests = st.one_of(
+    _tests("sku", "eq ne in like known", st.sampled_from([*SKUS])),
+    _tests("quantity", _ORDERED, st.sampled_from([0.25, 1, 2])),
+    _tests("paid", "eq ne gt gte lt lte between known", _money),
+    _tests("category", "eq ne in like known", st.sampled_from(["MEAT", "meat", "DAIRY"])),
 )
 
 
@@ -98,12 +129,38 @@ def _branched(leaves: st.SearchStrategy[Json], most: int) -> st.SearchStrategy[J
     )
 
 
-_chosen = st.one_of(
-    st.sampled_from(KINDS).map(lambda kind: {"touchpoint": kind}),
-    st.builds(
-        lambda kind, where: {"touchpoint": kind, "where": where}, st.sampled_from(KINDS), _branched(_where_tests, 3)
+def _touchpoints(*, items: bool = False) -> st.SearchStrategy[Json]:
+    """Touchpoints of a kind, narrowed or not; with `items` always by their lines."""
+    lines = _branched(_line_tests, 3).map(lambda tree: {"items": tree})
+    return st.builds(
+        lambda kind, where, line: {"touchpoint": kind, **where, **line},
+        st.sampled_from(KINDS),
+        st.one_of(st.just({}), _branched(_where_tests, 3).map(lambda tree: {"where": tree})),
+        lines if items else st.one_of(st.just({}), lines),
+    )
+
+
+_chosen = _touchpoints()
+_amounts = st.sampled_from(["amount", "items.paid"])
+_shares = st.sampled_from([0, 0.2, 0.25, 0.5, 1, 1.5, -0.1])
+_ratios = st.sampled_from(["eq", "ne", "gt", "gte", "lt", "lte", "between"]).flatmap(
+    lambda operator: _operands(operator, _shares).map(lambda operand: {operator: operand})
+)
+_pieces = st.sampled_from([0, 0.25, 1, 1.25, 2])
+_quantities = st.sampled_from(["eq", "ne", "gt", "gte", "lt", "lte", "between"]).flatmap(
+    lambda operator: _operands(operator, _pieces).map(lambda operand: {operator: operand})
+)
+_when = st.one_of(
+    _near,
+    st.just({"within_last": "PT25H"}),
+    st.sampled_from(["eq", "gt", "gte", "lt", "lte", "between"]).flatmap(
+        lambda operator: _operands(operator, _windowable_dates).map(lambda operand: {operator: operand})
+    ),
+    st.sampled_from(["gt", "gte", "lt", "lte", "between"]).flatmap(
+        lambda operator: _operands(operator, _instants).map(lambda operand: {operator: operand})
     ),
 )
+_windows = st.sampled_from(WINDOWS)
 _counts = st.one_of(
     st.builds(
         lambda operator, number: {operator: number},
@@ -120,12 +177,44 @@ _aggregates = st.one_of(
         lambda chosen, window, count: {"count": chosen} | window | count, _chosen, st.sampled_from(WINDOWS), _counts
     ),
     st.builds(
-        lambda chosen, window, total: {"sum": "amount", "of": chosen} | window | total,
+        lambda amount, chosen, window, total: {"sum": amount, "of": chosen} | window | total,
+        _amounts,
         _chosen,
-        st.sampled_from(WINDOWS),
+        _windows,
         _sums,
     ),
+    st.builds(
+        lambda chosen, window, total: {"sum": "items.quantity", "of": chosen} | window | total,
+        _chosen,
+        _windows,
+        _quantities,
+    ),
+    st.builds(
+        lambda amount, chosen, window, total: {"average": amount, "of": chosen} | window | total,
+        _amounts,
+        _chosen,
+        _windows,
+        _sums,
+    ),
+    st.builds(
+        lambda amount, chosen, window, share: {"share": amount, "of": chosen} | window | share,
+        st.sampled_from(["items.paid", "items.quantity"]),
+        _touchpoints(items=True),
+        _windows,
+        _ratios,
+    ),
+    st.builds(lambda chosen, window: {"never": chosen} | window, _chosen, _windows),
+    st.builds(
+        lambda edge, chosen, window, when: {edge: chosen} | window | when,
+        st.sampled_from(["first", "latest"]),
+        _chosen,
+        _windows,
+        _when,
+    ),
+)
+_buckets = st.builds(
+    lambda name, of, count: {"bucket": name, "of": of} | count, st.sampled_from(["a", "b "]), st.integers(2, 6), _counts
 )
 
-trees = _branched(st.one_of(_field_tests, _segments, _aggregates, _aggregates), 6)
+trees = _branched(st.one_of(_field_tests, _segments, _buckets, _aggregates, _aggregates), 6)
 """Trees of every kind of node, which the catalog of the world accepts."""

@@ -23,10 +23,10 @@ from sqlalchemy import (
     Text,
     Uuid,
 )
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.sql.schema import SchemaItem
 
-from crm_api.audience import Amount, Catalog, Countable, Field, Moment, Rows
+from crm_api.audience import Amount, Catalog, Countable, Field, Items, Moment, Operator, Rows
 
 metadata = MetaData()
 
@@ -48,6 +48,7 @@ customer = _temporary(
     Column("balance", BigInteger),
     Column("balance_currency", Text),
     Column("tags", ARRAY(Text)),
+    Column("time_zone", Text),
 )
 label = _temporary("world_label", Column("customer_id", Uuid), Column("label", Text))
 score = _temporary("world_score", Column("customer_id", Uuid), Column("recency", Integer), Column("spent", BigInteger))
@@ -62,14 +63,53 @@ touchpoint = _temporary(
     Column("subject", Text),
     Column("amount", BigInteger),
     Column("currency", Text),
+    Column("properties", JSONB),
 )
+item = _temporary(
+    "world_item",
+    Column("customer_id", Uuid),
+    Column("touchpoint_id", Integer),
+    Column("sku", Text),
+    Column("quantity", Numeric),
+    Column("paid", BigInteger),
+)
+product = _temporary("world_product", Column("sku", Text, primary_key=True), Column("category", Text))
 Index("world_timeline", touchpoint.c.customer_id, touchpoint.c.occurred_at.desc(), touchpoint.c.id)
 
 CUSTOMER = frozenset({"customer"})
 LABELS, SCORES, MEMBERS = (Rows(key=table.c.customer_id, of=customer.c.customer_id) for table in (label, score, member))
+EXACTLY: tuple[Operator, ...] = ("eq", "ne", "in", "like", "known")
+NOTHING: frozenset[str] = frozenset()
+ITEMS = Items(
+    customer_id=item.c.customer_id,
+    touchpoint_id=item.c.touchpoint_id,
+    fields=(
+        Field(name="sku", type="choice", operators=EXACTLY, column=item.c.sku, depends_on=NOTHING),
+        Field(name="quantity", type="number", column=item.c.quantity, depends_on=NOTHING),
+        Field(name="paid", type="money", column=item.c.paid, currency=touchpoint.c.currency, depends_on=NOTHING),
+        Field(
+            name="category",
+            type="choice",
+            operators=EXACTLY,
+            column=product.c.category,
+            rows=Rows(key=product.c.sku, of=item.c.sku),
+            depends_on=frozenset({"product"}),
+        ),
+    ),
+)
+
+
+def _property(name: str) -> Field:
+    column = touchpoint.c.properties[name.removeprefix("properties.")]
+    return Field(name=name, type="json", column=column, depends_on=NOTHING)
+
+
 TOUCHPOINTS = Countable(
     customer_id=touchpoint.c.customer_id,
     outer_customer_id=customer.c.customer_id,
+    id=touchpoint.c.id,
+    open={"properties.": _property},
+    items=ITEMS,
     kind=touchpoint.c.kind,
     occurred_at=touchpoint.c.occurred_at,
     fields=(
@@ -81,8 +121,19 @@ TOUCHPOINTS = Countable(
             depends_on=frozenset(),
         ),
         Field(name="subject", type="text", column=touchpoint.c.subject, depends_on=frozenset()),
+        Field(
+            name="amount",
+            type="money",
+            column=touchpoint.c.amount,
+            currency=touchpoint.c.currency,
+            depends_on=frozenset(),
+        ),
     ),
-    amounts=(Amount(name="amount", column=touchpoint.c.amount, currency=touchpoint.c.currency),),
+    amounts=(
+        Amount(name="amount", column=touchpoint.c.amount, currency=touchpoint.c.currency),
+        Amount(name="items.paid", column=item.c.paid, currency=touchpoint.c.currency, of_items=True),
+        Amount(name="items.quantity", column=item.c.quantity, currency=None, of_items=True, unit="pieces"),
+    ),
 )
 CATALOG = Catalog(
     [
@@ -106,6 +157,7 @@ CATALOG = Catalog(
             column=customer.c.balance,
             depends_on=CUSTOMER,
         ),
+        Field(name="time_zone", type="choice", column=customer.c.time_zone, depends_on=frozenset({"zone"})),
         Field(name="tags", type="set", column=customer.c.tags, depends_on=CUSTOMER),
         Field(
             name="labels",
@@ -155,6 +207,19 @@ SEGMENTS = (UUID(int=1), UUID(int=2))
 NAMES = ("anna", "strasse", "100%_\\", "a*b", "")
 KINDS = ("order.placed", "page.viewed")
 CURRENCIES = ("EUR", "JPY")
+ZONES = ("Pacific/Kiritimati", "Pacific/Pago_Pago", "Asia/Tokyo", "America/New_York", "Mars/Olympus")
+PRODUCTS = {"beef": "MEAT", "ham": "MEAT", "milk": "DAIRY", "odd": None}
+SKUS = (*PRODUCTS, "unknown")
+PROPERTIES = ({}, {"path": "/bikes/1"}, {"path": "/Bikes"}, {"path": 3}, {"path": None}, {"path": True, "n": 2.50})
+
+
+@dataclass(frozen=True)
+class Bought:
+    """One line of one order."""
+
+    sku: str
+    quantity: Decimal
+    paid: int
 
 
 @dataclass(frozen=True)
@@ -167,6 +232,8 @@ class Touched:
     subject: str | None
     amount: int | None
     currency: str | None
+    properties: dict[str, Any]
+    lines: list[Bought]
 
 
 @dataclass(frozen=True)
@@ -184,6 +251,7 @@ class Person:
     balance: int | None
     balance_currency: str | None
     tags: list[str] | None
+    time_zone: str | None
     labels: list[str] = field(default_factory=list)
     scores: list[tuple[int | None, int | None]] = field(default_factory=list)
     segments: list[UUID] = field(default_factory=list)
@@ -200,7 +268,8 @@ def people(number: int, random: Random) -> Iterator[Person]:
             country=_maybe(random, ("DE", "AT")),
             age=_maybe(random, (-1, 0, 29, 30, 31)),
             weight=_maybe(random, (Decimal("0.1"), Decimal("0.3"), Decimal("70.50"))),
-            born_on=_maybe(random, (date(2000, 2, 29), date(1900, 1, 1), date(2026, 3, 8))),
+            born_on=_maybe(random, DATES),
+            time_zone=_maybe(random, ZONES),
             is_active=_maybe(random, (True, False)),
             seen_at=_maybe(random, edges()),
             balance=balance,
@@ -211,6 +280,16 @@ def people(number: int, random: Random) -> Iterator[Person]:
             segments=random.sample(SEGMENTS, random.randrange(3)),
             touchpoints=[_touched(random) for _ in range(random.choice((0, 1, 2, 3, 8)))],
         )
+
+
+def dates() -> list[date]:
+    """Answer dates that come round at, just before and just after the days that are asked about."""
+    found = [date(2000, 2, 29), date(1900, 1, 1), date(1999, 2, 28), date(2001, 3, 1)]
+    for moment in MOMENTS:
+        for days in (-31, -8, -7, -6, -1, 0, 1, 2, 6, 7, 8, 29, 30, 31):
+            day = moment.today + timedelta(days=days)
+            found += [day, day.replace(year=day.year - 1 if (day.month, day.day) != (2, 29) else day.year - 4)]
+    return found
 
 
 def edges() -> list[datetime]:
@@ -227,6 +306,7 @@ def edges() -> list[datetime]:
 
 
 _EDGES = edges()
+DATES = tuple(dates())
 
 
 def _touched(random: Random) -> Touched:
@@ -238,7 +318,14 @@ def _touched(random: Random) -> Touched:
         subject=_maybe(random, NAMES),
         amount=amount,
         currency=None if amount is None else random.choice(CURRENCIES),
+        properties=random.choice(PROPERTIES),
+        lines=[_bought(random) for _ in range(0 if amount is None else random.choice((0, 1, 2, 3)))],
     )
+
+
+def _bought(random: Random) -> Bought:
+    quantity = random.choice((Decimal("1.000"), Decimal("0.250")))
+    return Bought(random.choice(SKUS), quantity, random.choice((-250, 0, 100, 500)))
 
 
 def _maybe(random: Random, choices: Sequence[Any]) -> Any:
@@ -249,11 +336,15 @@ def rows(persons: Sequence[Person]) -> dict[Table, list[dict[str, Any]]]:
     """Spread people over the tables."""
     own = {column.name for column in customer.c}
     filled: dict[Table, list[dict[str, Any]]] = {table: [] for table in metadata.sorted_tables}
+    filled[product] = [{"sku": sku, "category": category} for sku, category in PRODUCTS.items()]
     for person in persons:
         who = {"customer_id": person.customer_id}
         filled[customer].append({name: value for name, value in vars(person).items() if name in own})
         filled[label] += [who | {"label": each} for each in person.labels]
         filled[score] += [who | {"recency": recency, "spent": spent} for recency, spent in person.scores]
         filled[member] += [who | {"segment_id": each} for each in person.segments]
-        filled[touchpoint] += [who | {"id": number} | asdict(each) for number, each in enumerate(person.touchpoints)]
+        for number, each in enumerate(person.touchpoints):
+            told = asdict(each)
+            filled[item] += [who | {"touchpoint_id": number} | line for line in told.pop("lines")]
+            filled[touchpoint].append(who | {"id": number} | told)
     return filled

@@ -1,18 +1,30 @@
 """The one language for "which customers?": tree, field catalog, check, compiler to SQL, canonical text."""
 
-from .catalog import OPERATORS, Amount, Catalog, Column, Countable, Field, FieldType, Rows, Test
+from .catalog import OPERATORS, Amount, Catalog, Column, Countable, Field, FieldType, Items, Rows, Test
 from .check import AudienceRefused, Finding, check, checked
 from .depends import DAY, depends_on, moves_daily, rolling_windows, windows_of
+from .moving import moving_bounds
 from .print_text import print_text
 from .segment_names import with_segment_ids
 from .to_sql import condition
-from .touchpoint_nodes import TouchpointCount, Touchpoints, TouchpointSum
+from .touchpoint_nodes import (
+    FirstTouchpoint,
+    LatestTouchpoint,
+    NeverTouched,
+    OverTouchpoints,
+    TouchpointAverage,
+    TouchpointCount,
+    Touchpoints,
+    TouchpointShare,
+    TouchpointSum,
+)
 from .tree import (
     LANGUAGE_VERSION,
     AllOf,
     AnyOf,
     Audience,
     FieldTest,
+    InBucket,
     InNamedSegment,
     InSegment,
     Not,
@@ -21,7 +33,7 @@ from .tree import (
     write_tree,
 )
 from .values import Operator
-from .windows import Bounds, Moment, moving_bounds
+from .windows import Bounds, Moment
 
 __all__ = [
     "DAY",
@@ -40,14 +52,22 @@ __all__ = [
     "FieldTest",
     "FieldType",
     "Finding",
+    "FirstTouchpoint",
+    "InBucket",
     "InNamedSegment",
     "InSegment",
+    "Items",
+    "LatestTouchpoint",
     "Moment",
+    "NeverTouched",
     "Not",
     "Operator",
+    "OverTouchpoints",
     "Rows",
     "Test",
+    "TouchpointAverage",
     "TouchpointCount",
+    "TouchpointShare",
     "TouchpointSum",
     "Touchpoints",
     "Tree",

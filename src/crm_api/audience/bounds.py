@@ -14,6 +14,7 @@ LONGEST_TEXT: Final = 1_000
 MOST_WILDCARDS: Final = 8
 LONGEST_AUDIENCE: Final = 500_000
 """Characters of an audience that is written as text."""
+_AGGREGATES: Final = ("count", "sum", "average", "share", "never", "first", "latest")
 
 
 def bounded(value: Any) -> Any:
@@ -28,14 +29,14 @@ def bounded(value: Any) -> Any:
         if not isinstance(node, dict):
             continue
         nodes += 1
-        aggregates += "count" in node or "sum" in node
+        aggregates += any(name in node for name in _AGGREGATES)
         values += len(node["in"]) if isinstance(node.get("in"), list) else 0
         if depth > DEEPEST:
             raise _refusal("too-deep", "nests at most {most} levels deep", DEEPEST)
         if nodes > MOST_NODES:
             raise _refusal("too-many-nodes", "has at most {most} nodes", MOST_NODES)
         if aggregates > MOST_AGGREGATES:
-            raise _refusal("too-many-aggregates", "counts and sums touchpoints at most {most} times", MOST_AGGREGATES)
+            raise _refusal("too-many-aggregates", "asks for touchpoints at most {most} times", MOST_AGGREGATES)
         if values > MOST_VALUES_IN_ALL:
             raise _refusal("too-many-values", "lists at most {most} values in all", MOST_VALUES_IN_ALL)
         waiting.extend((child, depth + 1) for child in _children(node))
@@ -49,10 +50,11 @@ def _children(node: dict[str, Any]) -> Iterator[Any]:
             # One more than allowed is enough to refuse; a hostile list is never walked to its end.
             yield from branches[: MOST_NODES + 1]
     yield node.get("not")
-    for name in ("count", "of"):
+    for name in ("count", "of", "never", "first", "latest"):
         chosen = node.get(name)
         if isinstance(chosen, dict):
             yield chosen.get("where")
+            yield chosen.get("items")
 
 
 def _refusal(code: str, rule: str, most: int) -> PydanticCustomError:

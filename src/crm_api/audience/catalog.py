@@ -1,6 +1,6 @@
 """The catalog of fields an audience can ask for; domains declare theirs in `fields.py`, `app.py` gathers them."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
@@ -12,22 +12,26 @@ from .names import nearest
 from .values import Operator
 from .windows import Moment
 
-FieldType = Literal["text", "choice", "integer", "number", "boolean", "date", "datetime", "money", "set", "segment"]
+FieldType = Literal[
+    "text", "choice", "integer", "number", "boolean", "date", "datetime", "money", "set", "json", "segment"
+]
 Column = ColumnElement[Any] | InstrumentedAttribute[Any]
 Test = Callable[[Column], ColumnElement[bool]]
 
 _ORDERED: Final[tuple[Operator, ...]] = ("gt", "gte", "lt", "lte", "between", "known")
 _EQUAL: Final[tuple[Operator, ...]] = ("eq", "ne", "in")
+_NEAR_TODAY: Final[tuple[Operator, ...]] = ("within_last", "within_next", "anniversary_within_next")
 OPERATORS: Final[dict[FieldType, tuple[Operator, ...]]] = {
     "text": (*_EQUAL, "like", "known"),
     "choice": (*_EQUAL, "known"),
     "integer": (*_EQUAL, *_ORDERED),
     "number": (*_EQUAL, *_ORDERED),
     "boolean": ("eq", "known"),
-    "date": (*_EQUAL, *_ORDERED),
-    "datetime": _ORDERED,
+    "date": (*_EQUAL, *_ORDERED, *_NEAR_TODAY),
+    "datetime": (*_ORDERED, *_NEAR_TODAY),
     "money": ("eq", "ne", *_ORDERED),
     "set": ("has",),
+    "json": (*_EQUAL, "gt", "gte", "lt", "lte", "between", "like", "known"),
     "segment": (),
 }
 
@@ -50,7 +54,8 @@ class Field:
 
     Types and what their column holds: `text` the normalized form (core.text.normalized); `choice` a code, compared
     exactly, with `choices` a closed list; `integer`; `number` numeric; `boolean`; `date`; `datetime` timestamptz;
-    `money` integer minor units; `set` an array, or one element per row, of normalized text; `segment` its id.
+    `money` integer minor units; `set` an array, or one element per row, of normalized text; `json` an element of a
+    jsonb object, whose values are compared with values of their own kind; `segment` its id.
 
     column: where the value stands; for what changes by the mere passing of time, what to make of a moment.
     rows: where the column is, if not on the customer's own row; a customer has the value if any such row has.
@@ -83,6 +88,11 @@ class Field:
             raise ValueError(f"{self.name}: there is but one own row, which needs no choosing")
 
     @property
+    def rolls(self) -> bool:
+        """Whether hours can be counted back from now: of touchpoints they can, which is told when they run out."""
+        return False
+
+    @property
     def moves(self) -> bool:
         """Whether the value is another on another day, without any write."""
         return not isinstance(self.column, ColumnElement | InstrumentedAttribute)
@@ -108,12 +118,30 @@ class Field:
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Amount:
-    """An amount of a touchpoint that can be summed: minor units in one column, their currency in another."""
+    """Something of touchpoints, or of their lines, that can be added up: money in minor units, or a number.
+
+    currency: the column with the currency beside money; None for a number.
+    """
 
     name: str
     column: Column
-    currency: Column
+    currency: Column | None
+    of_items: bool = False
     label: str = ""
+    unit: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Items:
+    """The lines of touchpoints: their table by its columns, and what `items` can ask of a line."""
+
+    customer_id: Column
+    touchpoint_id: Column
+    fields: tuple[Field, ...] = ()
+    catalog: "Catalog" = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "catalog", Catalog(self.fields))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -121,18 +149,22 @@ class Countable:
     """How touchpoints of a customer are counted and summed: their table by its columns, and the customer outside.
 
     fields: what `where` can ask of a touchpoint.
+    open: prefixes of names that any field may have, and what makes a field of such a name.
     """
 
     customer_id: Column
     outer_customer_id: Column
+    id: Column
     kind: Column
     occurred_at: Column
     fields: tuple[Field, ...] = ()
+    open: Mapping[str, Callable[[str], Field]] = field(default_factory=dict)
     amounts: tuple[Amount, ...] = ()
+    items: Items | None = None
     catalog: "Catalog" = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "catalog", Catalog(self.fields))
+        object.__setattr__(self, "catalog", Catalog(self.fields, open_to=self.open))
 
     def amount(self, name: str) -> Amount | None:
         """Answer an amount by its name."""
@@ -140,12 +172,22 @@ class Countable:
 
 
 class Catalog:
-    """Fields by name, and the touchpoints; never changed, only extended into a new one."""
+    """Fields by name, and the touchpoints; never changed, only extended into a new one.
 
-    __slots__ = ("_fields", "countable")
+    open_to: prefixes of names that any field may have, and what makes a field of such a name.
+    """
 
-    def __init__(self, fields: Iterable[Field], countable: Countable | None = None) -> None:
+    __slots__ = ("_fields", "_open_to", "countable")
+
+    def __init__(
+        self,
+        fields: Iterable[Field],
+        countable: Countable | None = None,
+        *,
+        open_to: Mapping[str, Callable[[str], Field]] | None = None,
+    ) -> None:
         self._fields: dict[str, Field] = {}
+        self._open_to = open_to or {}
         self.countable = countable
         for each in fields:
             if self._fields.setdefault(each.name, each) is not each:
@@ -153,16 +195,25 @@ class Catalog:
 
     def get(self, name: str) -> Field | None:
         """Answer a field by its name."""
-        return self._fields.get(name)
+        found = self._fields.get(name)
+        if found is None:
+            make = next((make for prefix, make in self._open_to.items() if name.startswith(prefix)), None)
+            found = make(name) if make else None
+        return found
 
     @property
     def segment(self) -> Field | None:
         """The field that knows memberships in segments."""
         return next((each for each in self._fields.values() if each.type == "segment"), None)
 
+    @property
+    def zone(self) -> Field | None:
+        """The field that knows the customer's time zone."""
+        return self._fields.get("time_zone")
+
     def with_fields(self, extra: Iterable[Field]) -> "Catalog":
         """Answer a catalog with more fields, for those the business declared. Errors: ValueError for a name taken."""
-        return Catalog([*self._fields.values(), *extra], self.countable)
+        return Catalog([*self._fields.values(), *extra], self.countable, open_to=self._open_to)
 
     def nearest(self, name: str) -> str | None:
         """Answer the valid name most like one that is not."""

@@ -7,15 +7,25 @@ from typing import Any, Final
 
 from pydantic import MISSING
 
-from .catalog import Amount, Catalog, FieldType
+from .catalog import Amount, Catalog, Countable, FieldType
 from .names import nearest
 from .operands import WrongOperand, operand
-from .touchpoint_nodes import TouchpointCount, Touchpoints, TouchpointSum
-from .tree import AllOf, AnyOf, Audience, FieldTest, InNamedSegment, InSegment, Not
+from .touchpoint_nodes import (
+    FirstTouchpoint,
+    LatestTouchpoint,
+    OverTouchpoints,
+    TouchpointAverage,
+    TouchpointCount,
+    Touchpoints,
+    TouchpointShare,
+    TouchpointSum,
+)
+from .tree import AllOf, AnyOf, Audience, FieldTest, InBucket, InNamedSegment, InSegment, Not
 from .values import Operator
 from .written import Place
 
 _MOST_FINDINGS: Final = 20
+_WHOSE: Final = ("count", "of", "never", "first", "latest")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,23 +53,50 @@ class AudienceRefused(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Summed:
-    """What a sum is compared with: money, in the currency that the comparison names."""
+class Compared:
+    """What a sum, an average or a share is compared with: a number, or money in the currency that it names."""
 
     amount: Amount
-    type: FieldType = "money"
-    unit: None = None
+    is_share: bool = False
     choices: None = None
+    rolls: bool = False
 
     @property
     def name(self) -> str:
         """Name of the amount."""
-        return self.amount.name
+        return f"the share of {self.amount.name}" if self.is_share else self.amount.name
+
+    @property
+    def type(self) -> FieldType:
+        """Whether it is money."""
+        return "number" if self.is_share or self.amount.currency is None else "money"
+
+    @property
+    def unit(self) -> str | None:
+        """What a number counts."""
+        return None if self.is_share else self.amount.unit
 
     @property
     def currency(self) -> None:
         """No currency of its own: each touchpoint has one."""
         return None
+
+
+@dataclass(frozen=True, slots=True)
+class When:
+    """What the time of a first or latest touchpoint is compared with."""
+
+    kind: str
+    type: FieldType = "datetime"
+    unit: None = None
+    choices: None = None
+    currency: None = None
+    rolls: bool = True
+
+    @property
+    def name(self) -> str:
+        """What is compared, for people."""
+        return f"the time of {self.kind}"
 
 
 def check(tree: Audience, catalog: Catalog) -> list[Finding]:
@@ -92,10 +129,10 @@ def _in_node(node: Audience, catalog: Catalog, pointer: str) -> Iterator[Finding
         case InNamedSegment():
             # Whoever takes an audience from a request puts ids in place of names first (segment_names.py).
             yield _not_here(f"{pointer}/segment_name", "A segment by its name")
-        case TouchpointCount():
-            yield from _in_count(node, catalog, pointer)
-        case TouchpointSum():
-            yield from _in_sum(node, catalog, pointer)
+        case InBucket():
+            yield from _in_bucket(node, catalog, pointer)
+        case _:
+            yield from _over_touchpoints(node, catalog, pointer)
 
 
 def _in_field_test(node: FieldTest, catalog: Catalog, pointer: str) -> Iterator[Finding]:
@@ -112,36 +149,73 @@ def _in_field_test(node: FieldTest, catalog: Catalog, pointer: str) -> Iterator[
         yield from _in_operand(field, operator, raw, pointer)
 
 
-def _in_count(node: TouchpointCount, catalog: Catalog, pointer: str) -> Iterator[Finding]:
+def _in_bucket(node: InBucket, catalog: Catalog, pointer: str) -> Iterator[Finding]:
     if catalog.countable is None:
-        yield _not_here(f"{pointer}/count", "Counting touchpoints")
+        yield _not_here(f"{pointer}/bucket", "A bucket of customers")
+    if "\x00" in node.bucket:
+        yield Finding(f"{pointer}/bucket", "unstorable-text", "the character NUL cannot be stored")
+    yield from _in_range(node.comparison, pointer)
+
+
+def _over_touchpoints(node: OverTouchpoints, catalog: Catalog, pointer: str) -> Iterator[Finding]:
+    name = next(name for name in _WHOSE if name in node.model_fields_set)
+    if catalog.countable is None:
+        told = next((name for name in ("sum", "average", "share") if name in node.model_fields_set), name)
+        yield _not_here(f"{pointer}/{told}", "Asking for touchpoints")
         return
-    yield from _in_touchpoints(node.count, catalog.countable.catalog, f"{pointer}/count")
-    operator, number = node.comparison
+    yield from _in_touchpoints(node.touchpoints, catalog.countable, f"{pointer}/{name}")
+    match node:
+        case TouchpointCount():
+            yield from _in_range(node.comparison, pointer)
+        case TouchpointSum(sum=amount):
+            yield from _in_amount(node, "sum", amount, catalog.countable, pointer)
+        case TouchpointAverage(average=amount):
+            yield from _in_amount(node, "average", amount, catalog.countable, pointer)
+        case TouchpointShare(share=amount):
+            yield from _in_amount(node, "share", amount, catalog.countable, pointer)
+        case FirstTouchpoint() | LatestTouchpoint():
+            operator, raw = node.comparison
+            yield from _in_operand(When(node.touchpoints.touchpoint), operator, raw, pointer)
+
+
+def _in_range(comparison: tuple[Operator, Any], pointer: str) -> Iterator[Finding]:
+    operator, number = comparison
     if operator == "between" and number[0] > number[1]:
         yield Finding(f"{pointer}/between", "empty-range", "nothing is between them: counts are given as [low, high]")
 
 
-def _in_sum(node: TouchpointSum, catalog: Catalog, pointer: str) -> Iterator[Finding]:
-    if catalog.countable is None:
-        yield _not_here(f"{pointer}/sum", "Summing touchpoints")
-        return
-    yield from _in_touchpoints(node.of, catalog.countable.catalog, f"{pointer}/of")
-    amount = catalog.countable.amount(node.sum)
+def _in_amount(
+    node: TouchpointSum | TouchpointAverage | TouchpointShare,
+    aggregate: str,
+    name: str,
+    countable: Countable,
+    pointer: str,
+) -> Iterator[Finding]:
+    is_share = aggregate == "share"
+    offered = [each for each in countable.amounts if each.of_items or not is_share]
+    amount = next((each for each in offered if each.name == name), None)
     if amount is None:
-        near = nearest(node.sum, [each.name for each in catalog.countable.amounts])
-        detail = f"No amount of touchpoints is called {node.sum}{_hint(near)}"
-        yield Finding(f"{pointer}/sum", "unknown-amount", detail, near)
-    else:
-        operator, raw = node.comparison
-        yield from _in_operand(Summed(amount), operator, raw, pointer)
+        near = nearest(name, [each.name for each in offered])
+        what = "amount of lines" if is_share else "amount of touchpoints"
+        yield Finding(f"{pointer}/{aggregate}", "unknown-amount", f"No {what} is called {name}{_hint(near)}", near)
+        return
+    if is_share and node.of.items is MISSING:
+        detail = "A share is that of some lines in all: say which with items"
+        yield Finding(f"{pointer}/of", "items-missing", detail)
+    operator, raw = node.comparison
+    yield from _in_operand(Compared(amount, is_share=is_share), operator, raw, pointer)
 
 
-def _in_touchpoints(chosen: Touchpoints, catalog: Catalog, pointer: str) -> Iterator[Finding]:
+def _in_touchpoints(chosen: Touchpoints, countable: Countable, pointer: str) -> Iterator[Finding]:
     if "\x00" in chosen.touchpoint:
         yield Finding(f"{pointer}/touchpoint", "unstorable-text", "the character NUL cannot be stored")
     if chosen.where is not MISSING:
-        yield from _in_node(chosen.where, catalog, f"{pointer}/where")
+        yield from _in_node(chosen.where, countable.catalog, f"{pointer}/where")
+    if chosen.items is not MISSING:
+        if countable.items is None:
+            yield Finding(f"{pointer}/items", "not-offered-here", "Touchpoints have no lines here")
+        else:
+            yield from _in_node(chosen.items, countable.items.catalog, f"{pointer}/items")
 
 
 def _in_operand(target: Any, operator: Operator, raw: Any, pointer: str) -> Iterator[Finding]:
@@ -154,7 +228,7 @@ def _in_operand(target: Any, operator: Operator, raw: Any, pointer: str) -> Iter
 
 def _not_here(pointer: str, what: str) -> Finding:
     return Finding(
-        pointer, "not-offered-here", f"{what} is not offered here; inside where, only the touchpoint's fields are"
+        pointer, "not-offered-here", f"{what} is not offered here; inside where and items, only their own fields are"
     )
 
 

@@ -6,7 +6,7 @@ from typing import Final
 from pydantic import MISSING
 
 from .catalog import Catalog
-from .touchpoint_nodes import TouchpointCount, Touchpoints, TouchpointSum
+from .touchpoint_nodes import FirstTouchpoint, LatestTouchpoint, OverTouchpoints, Touchpoints
 from .tree import AllOf, AnyOf, Audience, FieldTest, InSegment, Not
 
 DAY: Final = "day"
@@ -22,57 +22,89 @@ def depends_on(tree: Audience, catalog: Catalog) -> frozenset[str]:
 
 
 def windows_of(tree: Audience) -> frozenset[str]:
-    """Answer the windows in a tree that move with time, as written: "P14D"."""
+    """Answer the windows in a tree that move with time: "P14D" over touchpoints, and those near to today.
+
+    These are named "within_last P14D", "within_next P14D", "anniversary P14D 02-28".
+    """
     return frozenset(_windows(tree))
 
 
 def moves_daily(tree: Audience, catalog: Catalog) -> bool:
     """Say whether the mere beginning of a day can change the answer: whole days are counted, or a field is an age."""
-    return any(not _rolls(text) for text in windows_of(tree)) or DAY in depends_on(tree, catalog)
+    return any(not _rolls(window.split()[-1]) for window in windows_of(tree)) or DAY in depends_on(tree, catalog)
 
 
 def rolling_windows(tree: Audience) -> frozenset[tuple[str, str]]:
     """Answer the windows of hours and minutes, each with the kind of touchpoints that it is laid over."""
-    return frozenset(each for each in _windowed(tree) if _rolls(each[1]))
+    return frozenset(_rolling(tree))
 
 
 def _rolls(duration: str) -> bool:
     return duration.startswith("PT")
 
 
-def _windowed(node: Audience) -> Iterator[tuple[str, str]]:
+def _leaves(node: Audience) -> Iterator[Audience]:
     match node:
         case AllOf(all=branches) | AnyOf(any=branches):
             for branch in branches:
-                yield from _windowed(branch)
+                yield from _leaves(branch)
         case Not(not_=inner):
-            yield from _windowed(inner)
-        case TouchpointCount(count=chosen, last=text) | TouchpointSum(of=chosen, last=text) if text is not MISSING:
-            yield chosen.touchpoint, text
+            yield from _leaves(inner)
+        case _:
+            yield node
 
 
-def _windows(node: Audience) -> Iterator[str]:
-    for _, text in _windowed(node):
-        yield text
+def _rolling(tree: Audience) -> Iterator[tuple[str, str]]:
+    for leaf in _leaves(tree):
+        if isinstance(leaf, OverTouchpoints):
+            for window in _windows(leaf):
+                text = window.split()[-1]
+                if _rolls(text):
+                    yield leaf.touchpoints.touchpoint, text
 
 
-def _names(node: Audience, catalog: Catalog) -> Iterator[str]:
-    match node:
-        case AllOf(all=branches) | AnyOf(any=branches):
-            for branch in branches:
-                yield from _names(branch, catalog)
-        case Not(not_=inner):
-            yield from _names(inner, catalog)
-        case FieldTest(field=name):
-            field = catalog.get(name)
-            yield from field.depends_on if field else ()
-        case InSegment(segment=segment):
-            yield f"segment:{segment}"
-        case TouchpointCount(count=touchpoints) | TouchpointSum(of=touchpoints):
-            yield from _names_of_touchpoints(touchpoints, catalog)
+def _windows(tree: Audience) -> Iterator[str]:
+    for leaf in _leaves(tree):
+        if isinstance(leaf, FieldTest | FirstTouchpoint | LatestTouchpoint):
+            yield from _near_today(leaf)
+        if isinstance(leaf, OverTouchpoints) and leaf.last is not MISSING:
+            yield leaf.last
+
+
+def _near_today(leaf: FieldTest | FirstTouchpoint | LatestTouchpoint) -> Iterator[str]:
+    operator, text = leaf.comparison
+    if operator in ("within_last", "within_next"):
+        yield f"{operator} {text}"
+    elif operator == "anniversary_within_next":
+        yield f"anniversary {text} {'02-28' if leaf.leap is MISSING else leaf.leap}"
+
+
+def _names(tree: Audience, catalog: Catalog) -> Iterator[str]:
+    for leaf in _leaves(tree):
+        match leaf:
+            case FieldTest(field=name):
+                field = catalog.get(name)
+                yield from field.depends_on if field else ()
+                yield from _zone(leaf, catalog)
+            case FirstTouchpoint() | LatestTouchpoint():
+                yield from _zone(leaf, catalog)
+            case InSegment(segment=segment):
+                yield f"segment:{segment}"
+        if isinstance(leaf, OverTouchpoints):
+            yield from _names_of_touchpoints(leaf.touchpoints, catalog)
+
+
+def _zone(node: FieldTest | FirstTouchpoint | LatestTouchpoint, catalog: Catalog) -> Iterator[str]:
+    """Name what the customer's calendar depends on, where it is asked."""
+    if node.comparison[0] == "anniversary_within_next" and catalog.zone is not None:
+        yield from catalog.zone.depends_on
 
 
 def _names_of_touchpoints(chosen: Touchpoints, catalog: Catalog) -> Iterator[str]:
     yield f"touchpoint:{chosen.touchpoint}"
-    if catalog.countable is not None and chosen.where is not MISSING:
+    if catalog.countable is None:
+        return
+    if chosen.where is not MISSING:
         yield from _names(chosen.where, catalog.countable.catalog)
+    if chosen.items is not MISSING and catalog.countable.items is not None:
+        yield from _names(chosen.items, catalog.countable.items.catalog)

@@ -1,27 +1,50 @@
 """Loads what some audiences ask for, of one customer or of many: at most one query per table."""
 
+import json
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any, Final
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from pydantic import MISSING
-from sqlalchemy import ARRAY, ColumnElement, DateTime, Text, Uuid, any_, bindparam, literal, or_, select
+from sqlalchemy import (
+    ARRAY,
+    ColumnElement,
+    DateTime,
+    Select,
+    Text,
+    Uuid,
+    and_,
+    any_,
+    bindparam,
+    cast,
+    literal,
+    or_,
+    select,
+)
 
 from ..core.read import Prepared, Reader
-from .catalog import Amount, Catalog, Column, Countable, Field, Rows
-from .facts import EVER, Facts, History, Touched, Values
-from .touchpoint_nodes import TouchpointCount, Touchpoints, TouchpointSum
+from .catalog import Amount, Catalog, Column, Countable, Field, FieldType, Items, Rows
+from .facts import EVER, Facts, History, Line, Quantity, Touched, Values
+from .moving import moving_bounds
+from .sql_touchpoints import table_of, window_of
+from .touchpoint_nodes import (
+    FirstTouchpoint,
+    LatestTouchpoint,
+    OverTouchpoints,
+    TouchpointAverage,
+    TouchpointShare,
+    TouchpointSum,
+)
 from .tree import AllOf, AnyOf, Audience, FieldTest, InSegment, Not
-from .windows import Bounds, Moment, between, last, moving_bounds
+from .windows import Moment
 
 _SOME_MOMENT: Final = Moment(datetime(2000, 1, 1, tzinfo=UTC), ZoneInfo("UTC"))
 """Columns that follow the moment are bound anew at each load, so for compiling any will do."""
-
-Windowed = TouchpointCount | TouchpointSum
 
 
 async def load_facts(
@@ -40,6 +63,7 @@ class FactLoader:
             wanted.add(tree)
         countable = catalog.countable
         assert countable is not None  # noqa: S101  # a catalog of customers' fields has touchpoints
+        self._zone = catalog.zone.name if wanted.calendar and catalog.zone else None
         by_rows: dict[Rows | None, list[Field]] = {None: []}
         for asked in wanted.fields.values():
             by_rows.setdefault(asked.rows, []).append(asked)
@@ -56,9 +80,12 @@ class FactLoader:
         if self._timeline is not None:
             histories = await self._timeline.read(reader, bound, found, moment)
         return {
-            customer_id: Facts(customer_id, moment, fields, histories.get(customer_id, {}))
+            customer_id: Facts(customer_id, moment, fields, histories.get(customer_id, {}), self._zone_of(fields))
             for customer_id, fields in found.items()
         }
+
+    def _zone_of(self, fields: Mapping[str, Values]) -> str | None:
+        return None if self._zone is None else next(iter(fields[self._zone]), None)
 
 
 class _Wanted:
@@ -67,10 +94,14 @@ class _Wanted:
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
         self.fields: dict[str, Field] = {}
-        self.windows: dict[str, list[Windowed]] = {}
+        self.calendar = False
+        """Whether the customer's own date is asked for."""
+        self.windows: dict[str, list[OverTouchpoints]] = {}
         """By kind: all that look at such touchpoints."""
         self.of_touchpoints: dict[str, Field] = {}
+        self.of_lines: dict[str, Field] = {}
         self.amounts: dict[str, Amount] = {}
+        self.kinds_with_lines: set[str] = set()
 
     def add(self, node: Audience) -> None:
         """Add what an audience asks for; what the catalog does not have is passed over, and decided by no judge."""
@@ -79,24 +110,40 @@ class _Wanted:
                 case FieldTest(field=name):
                     if (asked := self._catalog.get(name)) is not None:
                         self.fields[name] = asked
+                    self._add_calendar(leaf)
+                case FirstTouchpoint() | LatestTouchpoint():
+                    self._add_calendar(leaf)
                 case InSegment():
                     if (asked := self._catalog.segment) is not None:
                         self.fields[asked.name] = asked
-                case TouchpointCount(count=touchpoints):
-                    self._add_touchpoints(leaf, touchpoints)
-                case TouchpointSum(of=touchpoints, sum=name):
-                    self._add_touchpoints(leaf, touchpoints)
-                    amount = self._catalog.countable and self._catalog.countable.amount(name)
-                    if amount:
-                        self.amounts[name] = amount
+            if isinstance(leaf, OverTouchpoints) and self._catalog.countable is not None:
+                self._add_touchpoints(leaf, self._catalog.countable)
 
-    def _add_touchpoints(self, node: Windowed, touchpoints: Touchpoints) -> None:
-        self.windows.setdefault(touchpoints.touchpoint, []).append(node)
-        if touchpoints.where is not MISSING and self._catalog.countable is not None:
-            for leaf in _leaves(touchpoints.where):
-                asked = self._catalog.countable.catalog.get(leaf.field) if isinstance(leaf, FieldTest) else None
-                if asked is not None:
-                    self.of_touchpoints[asked.name] = asked
+    def _add_calendar(self, leaf: FieldTest | FirstTouchpoint | LatestTouchpoint) -> None:
+        if leaf.comparison[0] == "anniversary_within_next" and self._catalog.zone is not None:
+            self.calendar = True
+            self.fields[self._catalog.zone.name] = self._catalog.zone
+
+    def _add_touchpoints(self, node: OverTouchpoints, countable: Countable) -> None:
+        chosen = node.touchpoints
+        self.windows.setdefault(chosen.touchpoint, []).append(node)
+        if chosen.where is not MISSING:
+            self.of_touchpoints |= _asked_in(chosen.where, countable.catalog)
+        if chosen.items is not MISSING and countable.items is not None:
+            self.of_lines |= _asked_in(chosen.items, countable.items.catalog)
+            self.kinds_with_lines.add(chosen.touchpoint)
+        match node:
+            case TouchpointSum(sum=name) | TouchpointAverage(average=name) | TouchpointShare(share=name):
+                amount = countable.amount(name)
+                if amount is not None:
+                    self.amounts[name] = amount
+                if amount is not None and amount.of_items:
+                    self.kinds_with_lines.add(chosen.touchpoint)
+
+
+def _asked_in(tree: Audience, catalog: Catalog) -> dict[str, Field]:
+    names = [leaf.field for leaf in _leaves(tree) if isinstance(leaf, FieldTest)]
+    return {name: asked for name in names if (asked := catalog.get(name)) is not None}
 
 
 def _leaves(node: Audience) -> Iterator[Audience]:
@@ -137,7 +184,7 @@ class _Place:
     value: int
     currency: int | str | None
     where: tuple[tuple[int, str], ...]
-    is_id: bool
+    decode: Callable[[Any], Any] | None
 
     def read(self, row: Any) -> Any:
         value = row[self.value]
@@ -145,17 +192,41 @@ class _Place:
             return None
         if self.currency is not None:
             return value, self.currency if isinstance(self.currency, str) else row[self.currency]
-        return UUID(str(value)) if self.is_id else value
+        return value if self.decode is None else self.decode(value)
 
     def fits(self, row: Any) -> bool:
         return all(row[place] == value for place, value in self.where)
 
 
+_DECODED: Final[Mapping[FieldType, Callable[[Any], Any]]] = {
+    "segment": lambda value: UUID(str(value)),
+    "json": lambda text: json.loads(text, parse_int=Decimal, parse_float=Decimal),
+}
+
+
 def _place(asked: Field, columns: _Columns) -> _Place:
     currency = asked.currency if isinstance(asked.currency, str | None) else columns.place(asked.currency)
     where = tuple((columns.place(column), value) for column, value in asked.where)
-    value = columns.place(asked.column_at(_SOME_MOMENT))
-    return _Place(asked.name, value, currency, where, asked.type == "segment")
+    column = asked.column_at(_SOME_MOMENT)
+    value = columns.place(cast(column, Text) if asked.type == "json" else column)
+    return _Place(asked.name, value, currency, where, _DECODED.get(asked.type))
+
+
+class _Quantities:
+    """Where in rows the amounts stand that are added up."""
+
+    def __init__(self, amounts: Iterable[Amount], columns: _Columns) -> None:
+        self._places = [
+            (amount.name, columns.place(amount.column), amount.currency is not None and columns.place(amount.currency))
+            for amount in amounts
+        ]
+
+    def read(self, row: Any) -> dict[str, Quantity | None]:
+        """Answer the amounts of a row by their names."""
+        return {
+            name: None if row[value] is None else (row[value], None if currency is False else row[currency])
+            for name, value, currency in self._places
+        }
 
 
 class _Source:
@@ -184,50 +255,77 @@ class _Source:
 
 
 class _Timeline:
-    """The touchpoints that are asked for: of each kind those in the widest window."""
+    """The touchpoints that are asked for, and their lines: of each kind those in the widest window."""
 
     def __init__(self, wanted: _Wanted, countable: Countable) -> None:
-        self._windows = wanted.windows
-        columns = _Columns(countable.customer_id, countable.kind, countable.occurred_at)
+        self._windows, self._with_lines = wanted.windows, wanted.kinds_with_lines
+        columns = _Columns(countable.customer_id, countable.id, countable.kind, countable.occurred_at)
         self._fields = [_place(asked, columns) for asked in wanted.of_touchpoints.values()]
-        self._amounts = [
-            (amount.name, columns.place(amount.column), columns.place(amount.currency))
-            for amount in wanted.amounts.values()
-        ]
-        kinds = [
-            (countable.kind == literal(kind, Text())) & (countable.occurred_at >= _since(f"since_{number}"))
-            for number, kind in enumerate(self._windows)
-        ]
-        asked = (_is_asked(countable.customer_id), countable.occurred_at >= _since("since"), or_(*kinds))
-        self._statement = Prepared(select(*columns.labeled()).where(*asked).order_by(countable.occurred_at))
+        self._amounts = _Quantities((each for each in wanted.amounts.values() if not each.of_items), columns)
+        asked = _asked_touchpoints(countable, self._windows, self._windows)
+        statement: Select[Any] = select(*columns.labeled()).where(*asked).order_by(countable.occurred_at)
+        self._statement = Prepared(statement)
+        self._lines = _Lines(wanted, countable, countable.items) if countable.items and self._with_lines else None
 
     async def read(
         self, reader: Reader, bound: Mapping[str, Any], customer_ids: Iterable[UUID], moment: Moment
     ) -> dict[UUID, dict[str, History]]:
         """Answer the touchpoints of customers, by kind."""
         since = {
-            kind: min(_bounds(node, moment).start or EVER for node in nodes) for kind, nodes in self._windows.items()
+            kind: min(window_of(node, moment).start or EVER for node in nodes) for kind, nodes in self._windows.items()
         }
         starts = {f"since_{number}": start for number, start in enumerate(since.values())}
+        bound = {**bound, **starts, "since": min(since.values())}
+        lines = {} if self._lines is None else await self._lines.read(reader, bound)
         touched: dict[tuple[UUID, str], list[Touched]] = defaultdict(list)
-        for row in await reader.rows(self._statement, **bound, **starts, since=min(since.values())):
-            touched[UUID(str(row[0])), row[1]].append(self._touched(row))
+        for row in await reader.rows(self._statement, **bound):
+            touched[UUID(str(row[0])), row[2]].append(self._touched(row, lines))
         return {
             customer_id: {kind: History(start, touched[customer_id, kind]) for kind, start in since.items()}
             for customer_id in customer_ids
         }
 
-    def _touched(self, row: Any) -> Touched:
-        amounts = {
-            name: None if row[minor] is None else (row[minor], row[currency]) for name, minor, currency in self._amounts
-        }
-        return Touched(row[2], {place.name: (place.read(row),) for place in self._fields}, amounts)
+    def _touched(self, row: Any, lines: Mapping[str, Sequence[Line]]) -> Touched:
+        fields = {place.name: (place.read(row),) for place in self._fields}
+        mine = lines.get(f"{row[0]}/{row[1]}", ()) if row[2] in self._with_lines else None
+        return Touched(row[3], fields, self._amounts.read(row), mine)
 
 
-def _bounds(node: Windowed, moment: Moment) -> Bounds:
-    if node.last is not MISSING:
-        return last(node.last, moment)
-    return between(None if node.from_ is MISSING else node.from_, None, moment)
+class _Lines:
+    """The lines of those touchpoints whose lines are asked for."""
+
+    def __init__(self, wanted: _Wanted, countable: Countable, items: Items) -> None:
+        columns = _Columns(items.customer_id, items.touchpoint_id)
+        self._fields = [_place(asked, columns) for asked in wanted.of_lines.values()]
+        self._amounts = _Quantities((each for each in wanted.amounts.values() if each.of_items), columns)
+        belong = (items.customer_id == countable.customer_id) & (items.touchpoint_id == countable.id)
+        joined = table_of(countable.customer_id).join(table_of(items.customer_id), belong)
+        for rows in {asked.rows for asked in wanted.of_lines.values() if asked.rows is not None}:
+            joined = joined.outerjoin(table_of(rows.key), and_(rows.key == rows.of, *rows.conditions))
+        kinds = [kind for kind in wanted.windows if kind in wanted.kinds_with_lines]
+        asked_for = _asked_touchpoints(countable, wanted.windows, kinds)
+        statement: Select[Any] = select(*columns.labeled()).select_from(joined).where(*asked_for)
+        self._statement = Prepared(statement)
+
+    async def read(self, reader: Reader, bound: Mapping[str, Any]) -> dict[str, list[Line]]:
+        """Answer lines by customer and touchpoint."""
+        found: dict[str, list[Line]] = defaultdict(list)
+        for row in await reader.rows(self._statement, **bound):
+            fields = {place.name: (place.read(row),) for place in self._fields}
+            found[f"{row[0]}/{row[1]}"].append(Line(fields, self._amounts.read(row)))
+        return found
+
+
+def _asked_touchpoints(
+    countable: Countable, all_kinds: Iterable[str], kinds: Iterable[str]
+) -> tuple[ColumnElement[bool], ...]:
+    """Answer the conditions on touchpoints of some kinds, each since an instant of its own."""
+    numbers = {kind: number for number, kind in enumerate(all_kinds)}
+    some = [
+        (countable.kind == literal(kind, Text())) & (countable.occurred_at >= _since(f"since_{numbers[kind]}"))
+        for kind in kinds
+    ]
+    return _is_asked(countable.customer_id), countable.occurred_at >= _since("since"), or_(*some)
 
 
 def _since(name: str) -> ColumnElement[datetime]:

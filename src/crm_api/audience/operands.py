@@ -10,6 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 from ..core.money import Money
 from ..core.schemas import Day, Instant
 from ..core.text import folded, normalized
+from .anniversaries import LONGEST_DAYS, is_within_a_year
 from .bounds import MOST_WILDCARDS
 from .catalog import Column, FieldType
 from .names import nearest
@@ -23,10 +24,14 @@ _EXPECTED: Final[dict[FieldType, str]] = {
     "number": "a number",
     "boolean": "true or false",
     "date": 'a date as text, for example "2026-01-31"',
-    "datetime": 'a time as text with its offset, for example "2026-01-31T09:30:00Z"',
+    "datetime": 'a date or a time with its offset as text: "2026-01-31", "2026-01-31T09:30:00Z"',
     "money": 'money, for example {"amount": "500.00", "currency": "EUR"}',
     "set": "text",
+    "json": "text, a number, true or false",
 }
+_LENGTH_OF_DATE: Final = 10
+_EARLIEST, _LATEST = date(1900, 1, 1), date(2200, 12, 31)
+"""Local dates beyond begin at no instant that could be written in every time zone."""
 _DAY: Final[TypeAdapter[date]] = TypeAdapter(Day)
 _INSTANT: Final[TypeAdapter[datetime]] = TypeAdapter(Instant)
 
@@ -75,6 +80,8 @@ class Typed(Protocol):
     def choices(self) -> tuple[str, ...] | None: ...
     @property
     def currency(self) -> Column | str | None: ...
+    @property
+    def rolls(self) -> bool: ...
 
 
 class WrongOperand(Exception):
@@ -94,11 +101,13 @@ def operand(target: Typed, operator: Operator, raw: Any) -> Any:
     """
     if operator == "known":
         return raw
+    if operator in ("within_last", "within_next", "anniversary_within_next"):
+        return _days(target, operator, raw)
     if operator == "like":
         return _pattern(target, raw)
     if operator not in ("in", "between"):
-        return value_of(target, raw)
-    values = []
+        return _fitting(target, operator, value_of(target, raw))
+    values: list[Any] = []
     for position, element in enumerate(raw):
         try:
             values.append(value_of(target, element))
@@ -106,7 +115,45 @@ def operand(target: Typed, operator: Operator, raw: Any) -> Any:
             raise WrongOperand(wrong.code, wrong.detail, wrong.nearest, f"/{position}") from None
     if operator == "between":
         _check_range(target, *values)
+    if target.type == "json":
+        _check_one_kind(values)
     return values
+
+
+def _check_one_kind(values: list[Any]) -> None:
+    """Refuse values of several kinds: no element is compared with both."""
+    for position, value in enumerate(values):
+        if type(value) is not type(values[0]):
+            raise WrongOperand("wrong-type", "all are text, all numbers, or all true or false", step=f"/{position}")
+
+
+def _fitting(target: Typed, operator: Operator, value: Any) -> Any:
+    """Let a value through that the operator can be used with."""
+    if operator == "eq" and isinstance(value, datetime):
+        raise WrongOperand("wrong-type", f"{target.name} is equal to dates only, never to the instant")
+    if operator in ("gt", "gte", "lt", "lte") and target.type == "json" and not isinstance(value, Decimal):
+        raise WrongOperand("wrong-type", f"{target.name} is in order with numbers only")
+    return value
+
+
+def _days(target: Typed, operator: Operator, text: str) -> str:
+    """Let a number of days through, as it is written."""
+    rolls = text.startswith("PT")
+    if rolls and (operator != "within_last" or not target.rolls):
+        raise WrongOperand("wrong-unit", f"{target.name} is near to today by days, weeks or months", "P1D")
+    if operator == "anniversary_within_next" and not is_within_a_year(text):
+        raise WrongOperand("out-of-range", f"within {LONGEST_DAYS} days everything comes round")
+    return text
+
+
+def minor_of(value: Money | list[Money]) -> Any:
+    """Answer money as minor units."""
+    return [each.minor for each in value] if isinstance(value, list) else value.minor
+
+
+def currency_of(value: Money | list[Money]) -> str:
+    """Answer the one currency of what stands after an operator."""
+    return value[0].currency if isinstance(value, list) else value.currency
 
 
 def value_of(target: Typed, raw: Any) -> Any:
@@ -170,9 +217,15 @@ def _date(target: Typed, raw: Any) -> date:
         raise _wrong_type(target) from None
 
 
-def _datetime(target: Typed, raw: Any) -> datetime:
+def _datetime(target: Typed, raw: Any) -> datetime | date:
+    """Read a time, or a date, which stands for all of that local date."""
     if not isinstance(raw, str):
         raise _wrong_type(target)
+    if len(raw) == _LENGTH_OF_DATE:
+        day = _date(target, raw)
+        if not _EARLIEST <= day <= _LATEST:
+            raise WrongOperand("out-of-range", f"{target.name} is compared with dates from {_EARLIEST} to {_LATEST}")
+        return day
     try:
         return _INSTANT.validate_python(raw).astimezone(UTC)
     except ValidationError as error:
@@ -191,20 +244,15 @@ def _money(target: Typed, raw: Any) -> Money:
     return raw
 
 
-_READERS: Final[dict[FieldType, Callable[[Typed, Any], Any]]] = {
-    "text": _text,
-    "choice": _choice,
-    "integer": _integer,
-    "number": _number,
-    "boolean": _boolean,
-    "date": _date,
-    "datetime": _datetime,
-    "money": _money,
-    "set": _text,
-}
+def _json(target: Typed, raw: Any) -> Any:
+    if isinstance(raw, str | bool):
+        return raw
+    return _number(target, raw)
 
 
 def _check_range(target: Typed, low: Any, high: Any) -> None:
+    if type(low) is not type(high) or isinstance(low, str | bool):
+        raise WrongOperand("wrong-type", "low and high are of one kind, and in order", step="/1")
     if isinstance(low, Money):
         if low.currency != high.currency:
             raise WrongOperand("wrong-unit", "low and high are in one currency", low.currency, "/1")
@@ -221,3 +269,17 @@ def _pattern(target: Typed, raw: Any) -> Pattern:
     if len(parts) - 1 > MOST_WILDCARDS:
         raise WrongOperand("too-many-wildcards", f"a pattern has at most {MOST_WILDCARDS} times *")
     return Pattern(tuple(folded(part) if target.type == "text" else part for part in parts))
+
+
+_READERS: Final[dict[FieldType, Callable[[Typed, Any], Any]]] = {
+    "text": _text,
+    "choice": _choice,
+    "integer": _integer,
+    "number": _number,
+    "boolean": _boolean,
+    "date": _date,
+    "datetime": _datetime,
+    "money": _money,
+    "set": _text,
+    "json": _json,
+}

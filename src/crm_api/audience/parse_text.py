@@ -1,8 +1,9 @@
 """Reads an audience written as text into the JSON that means the same; `grammar.lark` says what can be written.
 
-Beside the canonical spelling (print_text.py) it takes words in any letter case, comments (`#` to the end of the line),
-`==` and `<>`, `not in`, `not like`, dates without quotes, `all(a, b)`, and `consents("email", "marketing")` for
-`consent.email.marketing = "granted"`.
+Beside the canonical spelling (print_text.py) it takes words in any letter case, comments (`#` to the end of the
+line), `==` and `<>`, `not in`, `not like`, dates without quotes, `30%` for 0.3, `all(a, b)`, `avg` for `average`,
+`last(…)` for `latest(…)`, `birthday within next 7 days` for `birth_date anniversary within next 7 days`, and
+`consents("email", "marketing")` for `consent.email.marketing = "granted"`.
 """
 
 from functools import cache
@@ -19,7 +20,20 @@ if TYPE_CHECKING:
 
 _DEEPEST: Final = 64
 """Parentheses in parentheses: more than any tree that is allowed needs."""
-FUNCTIONS: Final = ("all", "any", "consents", "count", "in_segment", "sum")
+FUNCTIONS: Final = (
+    "all",
+    "any",
+    "average",
+    "bucket",
+    "consents",
+    "count",
+    "first",
+    "in_segment",
+    "latest",
+    "never",
+    "share",
+    "sum",
+)
 _MOST_VALUES: Final = MOST_VALUES_IN_ALL + 5 * MOST_NODES
 """Those of lists, and those that a node of any other kind can have."""
 _PHRASES: Final = {
@@ -33,12 +47,19 @@ _PHRASES: Final = {
     "UNIT": "a unit of time",
     "$END": "the end",
 }
-_CONDITION: Final = frozenset({"WORD", "QUOTED_WORD", "LPAR", "NOT"}) | {name.upper() for name in FUNCTIONS}
-_COMPARISON: Final = frozenset({"SIGN", "IN", "LIKE", "HAS", "BETWEEN", "IS", "NOT"})
+_CONDITION: Final = frozenset({"WORD", "QUOTED_WORD", "LPAR", "NOT", "AVG", "BIRTHDAY", "LAST"}) | {
+    name.upper() for name in FUNCTIONS
+}
+_COMPARISON: Final = frozenset({"SIGN", "IN", "LIKE", "HAS", "BETWEEN", "IS", "NOT", "WITHIN", "ANNIVERSARY"})
 _VALUE: Final = frozenset({"TEXT", "NUMBER", "DAY", "TRUE", "FALSE"})
 _GROUPS: Final = (
     ("a condition", {"WORD", "NOT", "COUNT"}, _CONDITION),
-    ("a comparison (=, !=, <, <=, >, >=, in, like, has, between, is)", {"SIGN", "IN"}, _COMPARISON),
+    (
+        "a comparison (=, !=, <, <=, >, >=, in, like, has, between, is, within, anniversary)",
+        {"SIGN", "IN"},
+        _COMPARISON,
+    ),
+    ("a comparison (=, <, <=, >, >=, between, within, anniversary)", {"SIGN", "WITHIN"}, _COMPARISON),
     ("a comparison (=, !=, <, <=, >, >=, between)", {"SIGN", "BETWEEN"}, _COMPARISON),
     ("a value", _VALUE, _VALUE),
 )
@@ -94,7 +115,7 @@ class _Load:
                     raise _excess(token, "too-deep", f"nests at most {_DEEPEST} parentheses deep")
             case "RPAR":
                 self._depth -= 1
-            case "SIGN" | "IN" | "LIKE" | "HAS" | "IS" | "BETWEEN" | "NOT":
+            case "SIGN" | "IN" | "LIKE" | "HAS" | "IS" | "BETWEEN" | "WITHIN" | "NEVER" | "NOT":
                 self._tests += 1
                 if self._tests > MOST_NODES:
                     raise _excess(token, "too-many-nodes", f"has at most {MOST_NODES} nodes")
@@ -103,7 +124,7 @@ class _Load:
                 if self._values > _MOST_VALUES:
                     raise _excess(token, "too-many-values", f"lists at most {MOST_VALUES_IN_ALL} values in all")
             case "WORD" if [each.type for each in self.latest[-2:-1]] == ["NUMBER"] and len(token) != 3:
-                if self.latest[0].type != "LAST":
+                if self.latest[0].type not in ("LAST", "NEXT"):
                     near = nearest(token, ("and", "or"))
                     detail = f'{_shown(token)} stands where "and", "or" or a currency is expected'
                     raise TextRefused(place_of(token), "unexpected", _hinted(detail, near), near)

@@ -1,8 +1,11 @@
 """The one canonical text of an audience, for people to read.
 
-    country in ("DE", "AT") and age >= 30 and not in_segment("0198…")
+    country in ("DE", "AT") and age >= 30 and not in_segment("0198…") and bucket("spring test", 100) < 10
       and sum(amount of order.placed, last 365 days) >= 500.00 EUR
-      and count(page.viewed where channel = "web", from 2026-01-01 until 2026-07-01) >= 3
+      and count(page.viewed where properties.path like "/bikes/*", from 2026-01-01 until 2026-07-01) >= 3
+      and share(items.paid of order.placed with items (department = "GROCERY"), last 12 months) >= 0.3
+      and latest(order.placed) within last 30 days and never(order.returned)
+      and birth_date anniversary within next 7 days
 
 `not` binds closest, then `and`, then `or`. Parentheses stand wherever a branch is a branch of its own, and `all(x)`,
 `any(x)` for branches of one, so that two different trees never have one text. Text is quoted as in JSON, a name that
@@ -16,17 +19,31 @@ from typing import Any, Final
 from pydantic import MISSING
 
 from ..core.money import Money
-from .touchpoint_nodes import TouchpointCount, Touchpoints, TouchpointSum
-from .tree import AllOf, AnyOf, Audience, FieldTest, InNamedSegment, InSegment, Not
+from .touchpoint_nodes import (
+    FirstTouchpoint,
+    LatestTouchpoint,
+    NeverTouched,
+    OverTouchpoints,
+    TouchpointAverage,
+    TouchpointCount,
+    TouchpointShare,
+    TouchpointSum,
+)
+from .tree import AllOf, AnyOf, Audience, FieldTest, InBucket, InNamedSegment, InSegment, Not
 from .values import Operator
 
 _WORDS: Final = (
-    "all and any between consents count false from has in in_segment is known last like not of or sum true unknown "
-    "until where"
+    "all and anniversary any average avg between birthday bucket consents count false first from has in in_segment is "
+    "items known last latest leap like never next not of or share sum true unknown until where with within"
 )
 RESERVED: Final = frozenset(_WORDS.split())
 _PLAIN: Final = re.compile(r"[a-z_][a-z0-9_]*(\.[a-z0-9_]+)*")
 _SIGNS: Final[dict[Operator, str]] = {"eq": "=", "ne": "!=", "gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
+_NEAR_TODAY: Final[dict[Operator, str]] = {
+    "within_last": "within last",
+    "within_next": "within next",
+    "anniversary_within_next": "anniversary within next",
+}
 _UNITS: Final = {"D": "day", "W": "week", "M": "month", "TH": "hour", "TM": "minute"}
 _OR, _AND, _NOT = range(3)
 
@@ -54,11 +71,22 @@ def _node(node: Audience, within: int) -> str:
         case InNamedSegment(segment_name=name):
             return f"in_segment({_value(name)})"
         case FieldTest(field=name):
-            return _compared(_name(name), *node.comparison)
-        case TouchpointCount(count=touchpoints):
-            return _compared(f"count({_touchpoints(touchpoints)}{_window(node)})", *node.comparison)
-        case TouchpointSum(sum=amount, of=touchpoints):
-            return _compared(f"sum({_name(amount)} of {_touchpoints(touchpoints)}{_window(node)})", *node.comparison)
+            return _compared(_name(name), *node.comparison) + _leap(node)
+        case InBucket(bucket=name, of=buckets):
+            return _compared(f"bucket({_value(name)}, {buckets})", *node.comparison)
+        case NeverTouched():
+            return f"never({_over(node)})"
+        case FirstTouchpoint() | LatestTouchpoint():
+            word = "first" if isinstance(node, FirstTouchpoint) else "latest"
+            return _compared(f"{word}({_over(node)})", *node.comparison) + _leap(node)
+        case TouchpointCount():
+            return _compared(f"count({_over(node)})", *node.comparison)
+        case TouchpointSum(sum=amount):
+            return _compared(f"sum({_name(amount)} of {_over(node)})", *node.comparison)
+        case TouchpointAverage(average=amount):
+            return _compared(f"average({_name(amount)} of {_over(node)})", *node.comparison)
+        case TouchpointShare(share=amount):
+            return _compared(f"share({_name(amount)} of {_over(node)})", *node.comparison)
 
 
 def _enclosed(text: str, needed: bool) -> str:
@@ -72,21 +100,33 @@ def _compared(left: str, operator: Operator, right: Any) -> str:
         return f"{left} in ({', '.join(map(_value, right))})"
     if operator == "between":
         return f"{left} between {_value(right[0])} and {_value(right[1])}"
+    if operator in _NEAR_TODAY:
+        return f"{left} {_NEAR_TODAY[operator]} {_duration(right)}"
     return f"{left} {_SIGNS.get(operator, operator)} {_value(right)}"
 
 
-def _touchpoints(chosen: Touchpoints) -> str:
+def _leap(node: FieldTest | FirstTouchpoint | LatestTouchpoint) -> str:
+    return "" if node.leap is MISSING else f" leap {_value(node.leap)}"
+
+
+def _over(node: OverTouchpoints) -> str:
+    chosen = node.touchpoints
     where = "" if chosen.where is MISSING else f" where {_node(chosen.where, _OR)}"
-    return _name(chosen.touchpoint) + where
+    items = "" if chosen.items is MISSING else f" with items ({_node(chosen.items, _OR)})"
+    return _name(chosen.touchpoint) + where + items + _window(node)
 
 
-def _window(node: TouchpointCount | TouchpointSum) -> str:
+def _window(node: OverTouchpoints) -> str:
     if node.last is not MISSING:
-        number, unit = re.sub("[^0-9]", "", node.last), re.sub("[P0-9]", "", node.last)
-        return f", last {number} {_UNITS[unit]}{'' if number == '1' else 's'}"
+        return f", last {_duration(node.last)}"
     first = "" if node.from_ is MISSING else f" from {node.from_}"
     until = "" if node.until is MISSING else f" until {node.until}"
     return f",{first}{until}" if first or until else ""
+
+
+def _duration(text: str) -> str:
+    number, unit = re.sub("[^0-9]", "", text), re.sub("[P0-9]", "", text)
+    return f"{number} {_UNITS[unit]}{'' if number == '1' else 's'}"
 
 
 def _name(name: str) -> str:

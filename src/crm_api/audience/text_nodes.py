@@ -2,7 +2,8 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from uuid import UUID
 
@@ -52,19 +53,58 @@ class Nodes:
 
     def field_test(self, found: list[Any]) -> Written:
         name, *comparison = found
-        return _node(name.place, {"field": name}, *_compared(comparison))
+        return _node(name.place, {"field": name}, _compared(comparison))
 
     def negated_field_test(self, found: list[Any]) -> Written:
         name, _, *comparison = found
         return Written(name.place, {"not": self.field_test([name, *comparison])})
 
+    def birthday(self, found: list[Any]) -> Written:
+        word, within, leap = found
+        return self.field_test([Part("birth_date", place_of(word)), self.anniversary([word, within, leap])])
+
     def count(self, found: list[Any]) -> Written:
         word, touchpoints, window, *comparison = found
-        return _node(place_of(word), {"count": touchpoints}, window or {}, *_compared(comparison))
+        return _node(place_of(word), {"count": touchpoints}, window, _compared(comparison))
 
     def total(self, found: list[Any]) -> Written:
-        word, amount, touchpoints, window, *comparison = found
-        return _node(place_of(word), {"sum": amount, "of": touchpoints}, window or {}, *_compared(comparison))
+        return _over_amounts("sum", *found)
+
+    def average(self, found: list[Any]) -> Written:
+        return _over_amounts("average", *found)
+
+    def share(self, found: list[Any]) -> Written:
+        return _over_amounts("share", *found)
+
+    def never(self, found: list[Any]) -> Written:
+        word, touchpoints, window = found
+        return _node(place_of(word), {"never": touchpoints}, window)
+
+    def first(self, found: list[Any]) -> Written:
+        word, touchpoints, window, *comparison = found
+        return _node(place_of(word), {"first": touchpoints}, window, _compared(comparison))
+
+    def latest(self, found: list[Any]) -> Written:
+        word, touchpoints, window, *comparison = found
+        return _node(place_of(word), {"latest": touchpoints}, window, _compared(comparison))
+
+    def bucket(self, found: list[Any]) -> Written:
+        word, name, buckets, *comparison = found
+        return _node(place_of(word), {"bucket": name, "of": self.number([buckets])}, _compared(comparison))
+
+    def within_last(self, found: list[Any]) -> "Relative":
+        return Relative({"within_last": _duration_part(found[2], found[3])})
+
+    def within_next(self, found: list[Any]) -> "Relative":
+        return Relative({"within_next": _duration_part(found[2], found[3])})
+
+    def anniversary(self, found: list[Any]) -> "Relative":
+        _, within, leap = found
+        return Relative({"anniversary_within_next": within["within_next"], **({} if leap is None else {"leap": leap})})
+
+    def leap(self, found: list[Any]) -> Part:
+        day: Part = found[1]
+        return day
 
     def segment(self, found: list[Any]) -> Written:
         word, named = found
@@ -79,12 +119,15 @@ class Nodes:
         return _node(name.place, {"field": name}, {"eq": Part("granted", name.place)})
 
     def touchpoints(self, found: list[Any]) -> Written:
-        kind, where = found
-        return _node(kind.place, {"touchpoint": kind}, {} if where is None else {"where": Part(where, where.place)})
+        kind, where, items = found
+        inside = {"where": where, "items": items}
+        return _node(
+            kind.place, {"touchpoint": kind}, {name: tree for name, tree in inside.items() if tree is not None}
+        )
 
     def last(self, found: list[Any]) -> dict[str, Part]:
         _, number, unit = found
-        return {"last": Part(_duration(number, unit), place_of(number))}
+        return {"last": _duration_part(number, unit)}
 
     def since(self, found: list[Any]) -> dict[str, Part]:
         return {"from": self.day(found[1:])}
@@ -104,6 +147,10 @@ class Nodes:
         if abs(value) > _LARGEST and (isinstance(value, int) or value == float("inf")):
             raise TextRefused(place_of(token), "number-too-large", "the number is larger than 64 bits hold")
         return Part(value, place_of(token))
+
+    def percent(self, found: list["Token"]) -> Part:
+        part = self.number(found)
+        return Part(float(Decimal(str(part.value)) / 100), part.place)
 
     def money(self, found: list["Token"]) -> Part:
         amount, currency = found
@@ -127,11 +174,11 @@ class Nodes:
         return Part(str(token) if plain else _unquoted(token, token[1:-1]), place_of(token))
 
 
-def _node(place: Place, *members: Mapping[str, Part | Written]) -> Written:
+def _node(place: Place, *members: Mapping[str, Part | Written] | None) -> Written:
     """Make a node of its members, in order."""
     raw: dict[str, Any] = {}
     places: dict[str, Place] = {}
-    for name, member in ((name, member) for group in members for name, member in group.items()):
+    for name, member in ((name, member) for group in members if group for name, member in group.items()):
         places[name] = member.place
         raw[name] = member.value if isinstance(member, Part) else member
         if isinstance(raw[name], _Several):
@@ -140,20 +187,36 @@ def _node(place: Place, *members: Mapping[str, Part | Written]) -> Written:
     return Written(place, raw, places)
 
 
+def _over_amounts(
+    aggregate: str, word: "Token", amount: Part, touchpoints: Written, window: Mapping[str, Part] | None, *found: Any
+) -> Written:
+    """Make a node of an amount of touchpoints."""
+    return _node(place_of(word), {aggregate: amount, "of": touchpoints}, window, _compared(found))
+
+
+class Relative(dict[str, Part]):
+    """An operator that compares with today, and what stands after it."""
+
+
 class _Several(list[Part]):
     """Values that stand after one operator."""
 
 
-def _compared(found: Sequence[Any]) -> Iterator[Mapping[str, Part]]:
+def _compared(found: Sequence[Any]) -> Mapping[str, Part]:
     """Read an operator and what stands after it."""
     word, *values = found
+    if isinstance(word, Relative):
+        return word
     name = str(word).lower()
     if name == "is":
-        yield {"known": Part(str(values[0]).lower() == "known", place_of(values[0]))}
-    elif name in ("in", "between"):
-        yield {name: Part(_Several(values), place_of(word))}
-    else:
-        yield {_SIGNS.get(name, name): values[0]}
+        return {"known": Part(str(values[0]).lower() == "known", place_of(values[0]))}
+    if name in ("in", "between"):
+        return {name: Part(_Several(values), place_of(word))}
+    return {_SIGNS.get(name, name): values[0]}
+
+
+def _duration_part(number: "Token", unit: "Token") -> Part:
+    return Part(_duration(number, unit), place_of(number))
 
 
 def _duration(number: "Token", unit: "Token") -> str:

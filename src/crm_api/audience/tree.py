@@ -23,7 +23,7 @@ A missing value is not a match: {"field": "country", "ne": "DE"} leaves out cust
 """
 
 import json
-from typing import Annotated, Any, ClassVar, Final
+from typing import Annotated, Any, ClassVar, Final, get_args
 from uuid import UUID
 
 from pydantic import (
@@ -42,8 +42,17 @@ from typing_extensions import TypeAliasType
 
 from .bounds import MOST_NODES, bounded
 from .text_form import TextToo, read_text
-from .touchpoint_nodes import TouchpointCount, Touchpoints, TouchpointSum
-from .values import Comparing, Name, Node, Operator, TwoValues, Value, Values
+from .touchpoint_nodes import (
+    FirstTouchpoint,
+    LatestTouchpoint,
+    NeverTouched,
+    TouchpointAverage,
+    TouchpointCount,
+    Touchpoints,
+    TouchpointShare,
+    TouchpointSum,
+)
+from .values import Comparing, Count, LeapDay, Name, Node, Operator, RelativeToToday, TwoValues, Value, Values
 
 LANGUAGE_VERSION: Final = 1
 
@@ -54,12 +63,16 @@ class FieldTest(Comparing):
     model_config = ConfigDict(
         json_schema_extra={
             "minProperties": 2,
-            "maxProperties": 2,
-            "examples": [{"field": "country", "in": ["DE", "AT"]}, {"field": "age", "gte": 30}],
+            "maxProperties": 3,
+            "examples": [
+                {"field": "country", "in": ["DE", "AT"]},
+                {"field": "age", "gte": 30},
+                {"field": "birth_date", "anniversary_within_next": "P7D"},
+            ],
         }
     )
     _operators: ClassVar[dict[Operator, str]] = {
-        **{name: name for name in ("eq", "ne", "gt", "gte", "lt", "lte", "between", "like", "has", "known")},
+        **{name: name for name in get_args(Operator)},
         "in": "in_",
     }
 
@@ -77,6 +90,16 @@ class FieldTest(Comparing):
     )
     has: Annotated[Value, Field(description="An element of a set")] | MISSING = MISSING
     known: Annotated[bool, Field(description="Whether there is a value at all")] | MISSING = MISSING
+    within_last: RelativeToToday | MISSING = MISSING
+    within_next: RelativeToToday | MISSING = MISSING
+    anniversary_within_next: (
+        Annotated[
+            RelativeToToday,
+            Field(description="Its day and month come round; today is that of the customer's own time zone"),
+        ]
+        | MISSING
+    ) = MISSING
+    leap: LeapDay | MISSING = MISSING
 
 
 class InSegment(Node):
@@ -93,6 +116,28 @@ class InNamedSegment(Node):
     model_config = ConfigDict(json_schema_extra={"examples": [{"segment_name": "churn-risk"}]})
 
     segment_name: Annotated[str, Field(min_length=1, max_length=200, description="Name of the segment")]
+
+
+class InBucket(Comparing):
+    """A stable random number, 0 up to `of` less 1, that customer and bucket's name have together.
+
+    Another name shuffles all customers anew; the same name always finds the same ones.
+    """
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"bucket": "spring test", "of": 100, "lt": 10}]})
+    _operators: ClassVar[dict[Operator, str]] = {
+        name: name for name in ("eq", "ne", "gt", "gte", "lt", "lte", "between")
+    }
+
+    bucket: Annotated[Name, Field(description="Name that shuffles")]
+    of: Annotated[int, Field(ge=2, le=1_000_000, description="How many buckets there are")]
+    eq: Count | MISSING = MISSING
+    ne: Count | MISSING = MISSING
+    gt: Count | MISSING = MISSING
+    gte: Count | MISSING = MISSING
+    lt: Count | MISSING = MISSING
+    lte: Count | MISSING = MISSING
+    between: Annotated[list[Count], Field(min_length=2, max_length=2)] | MISSING = MISSING
 
 
 class AllOf(Node):
@@ -130,6 +175,12 @@ _BRANCHES: Final[dict[str, type[BaseModel]]] = {
     "field": FieldTest,
     "count": TouchpointCount,
     "sum": TouchpointSum,
+    "average": TouchpointAverage,
+    "share": TouchpointShare,
+    "never": NeverTouched,
+    "first": FirstTouchpoint,
+    "latest": LatestTouchpoint,
+    "bucket": InBucket,
     "segment": InSegment,
     "segment_name": InNamedSegment,
 }
@@ -151,6 +202,12 @@ Audience = TypeAliasType(
         | Annotated[FieldTest, Tag("FieldTest")]
         | Annotated[TouchpointCount, Tag("TouchpointCount")]
         | Annotated[TouchpointSum, Tag("TouchpointSum")]
+        | Annotated[TouchpointAverage, Tag("TouchpointAverage")]
+        | Annotated[TouchpointShare, Tag("TouchpointShare")]
+        | Annotated[NeverTouched, Tag("NeverTouched")]
+        | Annotated[FirstTouchpoint, Tag("FirstTouchpoint")]
+        | Annotated[LatestTouchpoint, Tag("LatestTouchpoint")]
+        | Annotated[InBucket, Tag("InBucket")]
         | Annotated[InSegment, Tag("InSegment")]
         | Annotated[InNamedSegment, Tag("InNamedSegment")],
         Discriminator(

@@ -26,7 +26,23 @@ from .bounds import LONGEST_TEXT, MOST_VALUES
 from .windows import DURATION_PATTERN, duration
 from .written import Written
 
-Operator = Literal["eq", "ne", "in", "gt", "gte", "lt", "lte", "between", "like", "has", "known"]
+Operator = Literal[
+    "eq",
+    "ne",
+    "in",
+    "gt",
+    "gte",
+    "lt",
+    "lte",
+    "between",
+    "like",
+    "has",
+    "known",
+    "within_last",
+    "within_next",
+    "anniversary_within_next",
+]
+AMOUNTS = ["amount"]
 
 
 def _kind_of_value(value: Any) -> str | None:
@@ -67,6 +83,14 @@ Duration = Annotated[
     AfterValidator(duration),
     WithJsonSchema({"type": "string", "pattern": DURATION_PATTERN, "examples": ["P14D"]}),
 ]
+RelativeToToday = Annotated[
+    Duration,
+    Field(description="Whole local dates beginning or ending with today: PnD, PnW, PnM", examples=["P30D"]),
+]
+LeapDay = Annotated[
+    Literal["02-28", "03-01"],
+    Field(description="Where 29 February falls in common years; 02-28 if not given. Beside an anniversary only"),
+]
 WindowDate = Annotated[Day, Field(ge=date(1900, 1, 1), le=date(2200, 12, 31))]
 
 
@@ -102,4 +126,6 @@ class Comparing(Node):
         if len(self._given()) != 1:
             names = ", ".join(self._operators)
             raise PydanticCustomError("one-operator", "Give exactly one of {names}", {"names": names})
+        if "leap" in self.model_fields_set and "anniversary_within_next" not in self.model_fields_set:
+            raise PydanticCustomError("no-anniversary", "leap stands beside anniversary_within_next only")
         return self

@@ -8,7 +8,7 @@ from sqlalchemy.types import TypeEngine
 
 from ..audience import DAY, Field, Moment, Rows
 from ..audience.catalog import Column, FieldType
-from ..audience.windows import TODAY
+from ..audience.moving import TODAY
 from .custom_values import Declaration
 from .models import ContactPoint, Customer, ExternalId
 from .places import COUNTRIES
