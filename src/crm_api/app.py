@@ -67,6 +67,7 @@ from .privacy.event_types import EVENT_TYPES as PRIVACY_EVENTS
 from .privacy.fields import CONSENT_FIELDS
 from .profile import routes as profiles
 from .segments import history_routes as segment_history
+from .segments import library_routes as segment_library
 from .segments import member_routes as members
 from .segments import queries as segment_queries
 from .segments import routes as segments
@@ -100,6 +101,7 @@ ROUTERS = (
     run_workers.router,
     scores.router,
     segments.router,
+    segment_library.router,
     segment_history.router,
     members.router,
     offers.router,

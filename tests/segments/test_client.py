@@ -4,6 +4,7 @@ from fastapi import FastAPI
 from httpx import ASGITransport
 
 from crm_api.access import SCOPES
+from crm_api.audience import write_tree
 from crm_api.client import ApiClient
 from crm_api.client import segments as calls
 
@@ -37,3 +38,11 @@ async def test_from_definition_to_members(
         assert entry.segment_id == made.id
         await calls.archive_segment(client, nested.id)
         assert [each.id for each in (await calls.list_segments(client)).data] == [made.id]
+
+
+async def test_the_library_is_read_as_types(app: FastAPI, api: Api, credentials: tuple[str, str]) -> None:
+    async with ApiClient("http://crm.test", *credentials, ASGITransport(app), scope=" ".join(SCOPES)) as client:
+        [lapsed] = (await calls.list_library(client, key="lapsed", days=90)).data
+        assert [(each.name, each.value) for each in lapsed.parameters] == [("orders", 2), ("days", 90)]
+        made = await calls.define_segment(client, lapsed.name, write_tree(lapsed.definition))
+        assert made.definition_text == lapsed.definition_text

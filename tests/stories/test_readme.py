@@ -43,6 +43,11 @@ PROMISES = {
         "customer_id,kind,occurred_at,amount,currency",
         '"paid_amount":"3.99"',
     ),
+    "segments.md": (
+        '"counted_how":"exact"',
+        '"definition_text":"sum(amount of order.placed, last 365 days) >= 500.00 EUR"',
+        '"definition_text":"count(order.placed) >= 2 and count(order.placed, last 90 days) = 0"',
+    ),
     "events.md": (
         '"position":1,"type":"',
         '"next_after":2,"has_more":true',

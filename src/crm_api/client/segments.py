@@ -8,6 +8,7 @@ import orjson
 from pydantic import BaseModel
 
 from ..jobs.schemas import JobRead
+from ..segments.library_schemas import SegmentLibrary
 from ..segments.schemas import (
     MemberPage,
     SegmentPage,
@@ -16,7 +17,7 @@ from ..segments.schemas import (
     SegmentsOfCustomerPage,
     SegmentVersionPage,
 )
-from .session import NDJSON, ApiClient
+from .session import NDJSON, ApiClient, Param
 
 Definition = Mapping[str, Any]
 Read = TypeVar("Read", bound=BaseModel)
@@ -43,6 +44,11 @@ async def define_segment(
 async def preview_segment(api: ApiClient, definition: Definition) -> SegmentPreview:
     """Count whom a definition means now, and see some of them."""
     return _read(SegmentPreview, await api.post("/v1/segments/preview", {"definition": dict(definition)}))
+
+
+async def list_library(api: ApiClient, **params: Param) -> SegmentLibrary:
+    """Read the segments to adopt; `params` are the query parameters of the operation."""
+    return _read(SegmentLibrary, await api.get("/v1/segments/library", params))
 
 
 async def get_segment(api: ApiClient, segment_id: UUID | str) -> SegmentRead:
