@@ -13,8 +13,8 @@ from crm_api.audience import (
     AudienceRefused,
     condition,
     depends_on,
-    moves_daily,
     moving_bounds,
+    next_move,
     read_tree,
     rolling_windows,
     windows_of,
@@ -273,5 +273,5 @@ def test_a_tree_knows_how_it_moves_with_time() -> None:
     ):
         read = read_tree(tree)
         assert windows_of(read) == windows
-        assert moves_daily(read, CATALOG) is daily
+        assert (next_move(read, CATALOG, MOMENTS[0]) is not None) is daily
         assert rolling_windows(read) == rolling

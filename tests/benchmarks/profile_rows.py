@@ -74,7 +74,9 @@ async def _plant(stage: Stage) -> None:
         return
     for statement in _PLANTED:
         await connection.execute(statement, stage.customers)
-    async with httpx.AsyncClient(base_url=stage.base_url, headers={"Authorization": f"Bearer {stage.fresh_token()}"}) as api:
+    async with httpx.AsyncClient(
+        base_url=stage.base_url, headers={"Authorization": f"Bearer {stage.fresh_token()}"}
+    ) as api:
         for number in range(SEGMENTS):
             definition = {"field": "country", "eq": "AT"}
             made = await _made(api, "/v1/segments", {"name": f"Segment {number}", "definition": definition})

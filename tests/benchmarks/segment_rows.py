@@ -92,7 +92,9 @@ async def _written_by_hand(connection: asyncpg.Connection, sql: str) -> dict[str
 
 
 def _client(stage: Stage) -> httpx.AsyncClient:
-    return httpx.AsyncClient(base_url=stage.base_url, headers={"Authorization": f"Bearer {stage.fresh_token()}"}, timeout=3600)
+    return httpx.AsyncClient(
+        base_url=stage.base_url, headers={"Authorization": f"Bearer {stage.fresh_token()}"}, timeout=3600
+    )
 
 
 async def _defined(client: httpx.AsyncClient, definition: dict[str, Any]) -> str:

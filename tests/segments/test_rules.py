@@ -1,9 +1,16 @@
-"""References between segments, and cycles of them."""
+"""What is true of definitions without a database: references, cycles, time."""
 
+from datetime import UTC, datetime
+from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
-from crm_api.audience import read_tree
+import pytest
+
+from crm_api.audience import Catalog, Moment, next_move, read_tree
+from crm_api.customers.fields import profile_fields
 from crm_api.segments.rules import cycle, next_size, references
+from crm_api.touchpoints.fields import COUNTABLE
 
 A, B, C, D = (UUID(int=number) for number in range(1, 5))
 
@@ -45,3 +52,26 @@ def test_the_size_of_steps_follows_the_time_they_take() -> None:
     assert next_size(20_000, 0.1, 50_000) == 50_000
     assert next_size(10_000, 29, 50_000) == 2_500
     assert next_size(1, 29, 50_000) == 1
+
+
+_NEW_YORK = ZoneInfo("America/New_York")
+
+
+@pytest.mark.parametrize(
+    ("tree", "expected"),
+    [
+        ({"field": "country", "eq": "DE"}, None),
+        ({"count": {"touchpoint": "page.viewed"}, "last": "PT2H", "gte": 1}, None),
+        ({"count": {"touchpoint": "page.viewed"}, "gte": 1}, None),
+        ({"count": {"touchpoint": "page.viewed"}, "last": "P2W", "gte": 1}, "2026-03-08T05:00:00+00:00"),
+        ({"not": {"field": "age", "gte": 18}}, "2026-03-08T05:00:00+00:00"),
+        ({"field": "created_at", "within_last": "P7D"}, "2026-03-08T05:00:00+00:00"),
+        ({"field": "created_at", "within_last": "PT6H"}, "2026-03-07T10:30:00+00:00"),
+        ({"field": "birth_date", "anniversary_within_next": "P7D"}, "2026-03-07T11:00:00+00:00"),
+    ],
+)
+def test_when_time_alone_can_change_members(tree: Any, expected: str | None) -> None:
+    moment = Moment(datetime(2026, 3, 7, 10, 17, 42, 5, tzinfo=UTC), _NEW_YORK)
+    catalog = Catalog(profile_fields(), COUNTABLE)
+    found = next_move(read_tree(tree), catalog, moment)
+    assert (found and found.isoformat()) == expected

@@ -2,7 +2,7 @@
 
 from .catalog import OPERATORS, Amount, Catalog, Column, Countable, Field, FieldType, Items, Rows, Test
 from .check import AudienceRefused, Finding, check, checked
-from .depends import DAY, depends_on, moves_daily, rolling_windows, windows_of
+from .depends import DAY, depends_on, next_move, rolling_windows, windows_of
 from .moving import moving_bounds
 from .print_text import print_text
 from .segment_names import with_segment_ids
@@ -75,8 +75,8 @@ __all__ = [
     "checked",
     "condition",
     "depends_on",
-    "moves_daily",
     "moving_bounds",
+    "next_move",
     "print_text",
     "read_tree",
     "rolling_windows",

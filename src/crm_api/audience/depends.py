@@ -1,6 +1,7 @@
 """What an audience depends on: the writes after which its answer may be another."""
 
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from typing import Final
 
 from pydantic import MISSING
@@ -8,6 +9,7 @@ from pydantic import MISSING
 from .catalog import Catalog
 from .touchpoint_nodes import FirstTouchpoint, LatestTouchpoint, OverTouchpoints, Touchpoints
 from .tree import AllOf, AnyOf, Audience, FieldTest, InSegment, Not
+from .windows import Moment
 
 DAY: Final = "day"
 """What a field depends on that is another tomorrow, though nothing is written."""
@@ -29,9 +31,35 @@ def windows_of(tree: Audience) -> frozenset[str]:
     return frozenset(_windows(tree))
 
 
-def moves_daily(tree: Audience, catalog: Catalog) -> bool:
-    """Say whether the mere beginning of a day can change the answer: whole days are counted, or a field is an age."""
-    return any(not _rolls(window.split()[-1]) for window in windows_of(tree)) or DAY in depends_on(tree, catalog)
+def next_move(tree: Audience, catalog: Catalog, moment: Moment) -> datetime | None:
+    """Answer when the mere passing of time can next change the answer for customers who cannot be told one by one.
+
+    That is the business's next day where whole days are counted or a field is an age, the next hour where the days are
+    the customers' own, the next quarter of an hour where a field is asked in hours or minutes; None where time means
+    nothing. Windows of hours and minutes over touchpoints are not meant: see `rolling_windows`.
+    """
+    found = []
+    for leaf in _leaves(tree):
+        for window in _windows(leaf):
+            if window.startswith("anniversary"):
+                found.append(_next_full(moment, timedelta(hours=1)))
+            elif not _rolls(window.split()[-1]):
+                found.append(_tomorrow(moment))
+            elif not isinstance(leaf, OverTouchpoints):
+                found.append(_next_full(moment, timedelta(minutes=15)))
+    if DAY in depends_on(tree, catalog):
+        found.append(_tomorrow(moment))
+    return min(found, default=None)
+
+
+def _tomorrow(moment: Moment) -> datetime:
+    return moment.start_of(moment.today + timedelta(days=1))
+
+
+def _next_full(moment: Moment, length: timedelta) -> datetime:
+    """Answer the next full hour, or quarter of one, by UTC, as all time zones agree on quarters."""
+    past = timedelta(seconds=moment.now.timestamp() % length.total_seconds())
+    return moment.now - past + length
 
 
 def rolling_windows(tree: Audience) -> frozenset[tuple[str, str]]:

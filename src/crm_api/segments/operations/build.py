@@ -2,7 +2,7 @@
 
 import time
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 from typing import Any, Final
 from uuid import UUID
@@ -12,7 +12,7 @@ from sqlalchemy import DateTime, case, func, literal, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ...access import Principal
-from ...audience import Moment, condition, moves_daily
+from ...audience import Moment, condition, next_move
 from ...audience.problems import audience_at
 from ...core.changes import mark_everybody
 from ...core.clock import now, written
@@ -189,7 +189,6 @@ async def _publish(
     """Let everybody see the build."""
     tree = await meaning(session, plan.segment_id, plan.definition_version)
     fields = await with_custom_fields(session, catalog)
-    tomorrow = plan.moment.start_of(plan.moment.today + timedelta(days=1)) if moves_daily(tree, fields) else None
     flip = (
         update(Segment)
         .where(Segment.id == plan.segment_id, Segment.archived_at.is_(None))
@@ -199,7 +198,7 @@ async def _publish(
             built_at=plan.moment.now,
             member_count=members,
             status="built",
-            due_at=func.least(Segment.due_at, literal(tomorrow, DateTime(timezone=True))),
+            due_at=func.least(Segment.due_at, literal(next_move(tree, fields, plan.moment), DateTime(timezone=True))),
             version=Segment.version + 1,
             updated_at=now(),
         )
