@@ -2,6 +2,7 @@
 
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -17,13 +18,16 @@ def ago(days: int) -> datetime:
     return datetime.now(UTC) - timedelta(days=days)
 
 
-async def order(api: Api, customer_id: str, at: datetime | date, amount: str = "10.00", currency: str = "EUR") -> None:
+async def order(
+    api: Api, customer_id: str, at: datetime | date, amount: str = "10.00", currency: str = "EUR", **more: Any
+) -> None:
     moment = at if isinstance(at, datetime) else datetime(at.year, at.month, at.day, 12, tzinfo=UTC)
     body = {
         "customer_id": customer_id,
         "kind": "order.placed",
         "occurred_at": moment.isoformat(),
         "amount": {"amount": amount, "currency": currency},
+        **more,
     }
     await api.post("/v1/touchpoints", body, expect=201)
 
@@ -45,8 +49,11 @@ async def meant(api: Api, key: str, **given: Any) -> list[str]:
 
 
 async def test_all_can_be_adopted_as_they_are(api: Api) -> None:
+    assert "custom.renewal_on" in (await entry(api, "renewal-due"))["obstacle"]
+    await api.post("/v1/fields", {"key": "renewal_on", "type": "date"}, expect=201)
     listed = (await api.get("/v1/segments/library", expect=200))["data"]
     assert {each["key"] for each in listed} == KEYS
+    assert {each["obstacle"] for each in listed} == {None}
     for each in listed:
         body = {name: each[name] for name in ("name", "description", "definition")}
         made = await api.post("/v1/segments", body, expect=201)
@@ -98,6 +105,62 @@ async def test_seasonal(api: Api, register: Register) -> None:
     assert (told["season"]["value"], told["orders"]["value"]) == (None, 1)
 
 
+async def test_light_with_potential(api: Api, register: Register) -> None:
+    for name, amounts in {
+        "Light": ["150.00", "60.00"],
+        "Small": ["60.00"],
+        "Heavy": ["500.00"] * 4,
+        "Nobody": [],
+    }.items():
+        customer_id = await register(name)
+        for day, amount in enumerate(amounts, 1):
+            await order(api, customer_id, ago(day), amount)
+    assert await meant(api, "light-with-potential") == ["Light"]
+    assert await meant(api, "light-with-potential", amount=60, orders=4) == ["Heavy", "Light", "Small"]
+
+
+async def test_full_price_buyers(api: Api, register: Register) -> None:
+    def line(paid: str, listed: str) -> dict[str, str]:
+        return {"sku": "bike", "quantity": "1", "paid_amount": paid, "list_amount": listed}
+
+    for name, lines in {
+        "Full": [line("95.00", "95.00"), line("5.00", "9.00")],
+        "Half": [line("50.00", "50.00"), line("50.00", "99.00")],
+        "Never": [line("100.00", "120.00")],
+    }.items():
+        customer_id = await register(name)
+        for day in (1, 2):
+            await order(api, customer_id, ago(day), "100.00", items=lines)
+    once = await register("Once")
+    await order(api, once, ago(1), "10.00", items=[line("10.00", "10.00")])
+    assert await meant(api, "full-price") == ["Full"]
+    assert await meant(api, "full-price", share=0.5) == ["Full", "Half"]
+    assert await meant(api, "full-price", orders=1) == ["Full", "Once"]
+
+
+async def test_birthday_soon(api: Api, register: Register) -> None:
+    today = datetime.now(ZoneInfo("America/New_York")).date()
+    for name, days in {"Today": 0, "Soon": 13, "Later": 40}.items():
+        born = today + timedelta(days=days)
+        await register(name, birth_date=born.replace(year=1992).isoformat(), kind="person")
+    await register("Unknown")
+    assert await meant(api, "birthday-soon") == ["Soon", "Today"]
+    assert await meant(api, "birthday-soon", ahead=1) == ["Today"]
+
+
+async def test_renewal_due(api: Api, register: Register) -> None:
+    await api.post("/v1/fields", {"key": "policy_ends", "type": "date"}, expect=201)
+    today = datetime.now(ZoneInfo("America/New_York")).date()
+    ends = {"Soon": today + timedelta(days=20), "Each year": today + timedelta(days=20 - 730), "Later": today}
+    ends["Later"] += timedelta(days=200)
+    for name, day in ends.items():
+        await register(name, custom_fields={"policy_ends": day.isoformat()})
+    assert await meant(api, "renewal-due", field="custom.policy_ends") == ["Each year", "Soon"]
+    assert await meant(api, "renewal-due", field="custom.policy_ends", ahead=7) == []
+    near = await entry(api, "renewal-due", field="custom.policy_end")
+    assert "custom.policy_end" in near["obstacle"]
+
+
 @pytest.mark.parametrize(
     ("today", "season", "begins", "ends"),
     [
@@ -127,6 +190,8 @@ def test_every_day_has_its_season() -> None:
         ("amount=-1", "/amount"),
         ("days=0", "/days"),
         ("season=monsoon", "/season"),
+        ("share=1.1", "/share"),
+        ("field=a`b", "/field"),
         ("limit=10", "/limit"),
     ],
 )

@@ -46,7 +46,7 @@ PROMISES = {
     "segments.md": (
         '"counted_how":"exact"',
         '"definition_text":"sum(amount of order.placed, last 365 days) >= 500.00 EUR"',
-        '"definition_text":"count(order.placed) >= 2 and count(order.placed, last 90 days) = 0"',
+        '"definition_text":"count(order.placed) >= 2 and never(order.placed, last 90 days)"',
     ),
     "events.md": (
         '"position":1,"type":"',

@@ -23,6 +23,9 @@ MEANINGS: Final[dict[str, str]] = {
     "currency": "Currency of the amount, ISO 4217; amounts in others do not count",
     "amount": "Amount of money",
     "days": "Local dates of the business that are looked back at, today included",
+    "ahead": "Local dates that are to come, today included",
+    "share": "Share of what is spent, 0 to 1",
+    "field": "Field of the catalog that holds the date",
     "orders": "Number of orders",
     "season": "Three months: spring begins in March, summer in June, autumn in September, winter in December",
 }
@@ -105,7 +108,37 @@ LIBRARY: Final = (
         "lapsed",
         "Lapsed",
         "They were customers, and have not bought for long.",
-        "count(order.placed) >= {orders} and count(order.placed, last {days} days) = 0",
+        "count(order.placed) >= {orders} and never(order.placed, last {days} days)",
         {"orders": 2, "days": 180},
+    ),
+    Entry(
+        "light-with-potential",
+        "Light, with potential",
+        "They seldom buy, but then for much: with a few orders more they would be among the best.",
+        "count(order.placed, last {days} days) between 1 and {orders}"
+        " and average(amount of order.placed, last {days} days) >= {amount} {currency}",
+        {"amount": "100", "currency": "EUR", "orders": 3, "days": 365},
+    ),
+    Entry(
+        "full-price",
+        "Full-price buyers",
+        "Nearly all they spend goes for goods without a discount, so that to give them one costs margin.",
+        "count(order.placed, last {days} days) >= {orders}"
+        " and share(items.paid of order.placed with items (discount <= 0 {currency}), last {days} days) >= {share}",
+        {"share": 0.9, "currency": "EUR", "orders": 2, "days": 365},
+    ),
+    Entry(
+        "birthday-soon",
+        "Birthday soon",
+        "Their birthday comes, by the calendar of their own time zone.",
+        "birthday within next {ahead} days",
+        {"ahead": 14},
+    ),
+    Entry(
+        "renewal-due",
+        "Renewal due",
+        "A date of theirs comes, or comes round: the end of a contract, the day a policy renews.",
+        "`{field}` within next {ahead} days or `{field}` anniversary within next {ahead} days",
+        {"field": "custom.renewal_on", "ahead": 30},
     ),
 )

@@ -36,7 +36,13 @@ class LibraryParams(Params):
     amount: Annotated[
         str | None, Field(pattern=r"^\d{1,12}(\.\d{1,4})?$", description="Amount of money", examples=["1000.00"])
     ] = None
-    days: Annotated[int | None, Field(ge=1, le=3650, description="Days to look back at, or ahead")] = None
+    days: Annotated[int | None, Field(ge=1, le=3650, description="Days to look back at")] = None
+    ahead: Annotated[int | None, Field(ge=1, le=366, description="Days to look ahead")] = None
+    share: Annotated[float | None, Field(ge=0, le=1, description="Share of what is spent")] = None
+    field: Annotated[
+        str | None,
+        Field(max_length=100, pattern=r"^[^`\\\s]+$", description="Field of a date", examples=["custom.renewal_on"]),
+    ] = None
     orders: Annotated[int | None, Field(ge=1, le=1000, description="Number of orders")] = None
     season: Annotated[Season | None, Field(description="Three months; those of today, if left out")] = None
 
