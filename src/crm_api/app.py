@@ -66,6 +66,7 @@ from .privacy import suppression_routes as suppressions
 from .privacy.event_types import EVENT_TYPES as PRIVACY_EVENTS
 from .privacy.fields import CONSENT_FIELDS
 from .profile import routes as profiles
+from .segments import explain_routes as explanations
 from .segments import history_routes as segment_history
 from .segments import library_routes as segment_library
 from .segments import member_routes as members
@@ -104,6 +105,7 @@ ROUTERS = (
     segment_library.router,
     segment_history.router,
     members.router,
+    explanations.router,
     offers.router,
     templates.router,
     campaigns.router,

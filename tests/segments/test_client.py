@@ -28,6 +28,7 @@ async def test_from_definition_to_members(
         assert (await calls.get_segment(client, made.id)).member_count == 1
         nested = await calls.define_segment(client, "Nested", {"segment": str(made.id)})
         assert (await calls.get_segment(client, nested.id)).definition_text == f'in_segment("{made.id}")'
+        assert (await calls.preview_segment(client, f'in_segment("{made.id}")')).count == 1
         changed = await calls.change_segment(client, nested.id, {"description": "x"}, if_match='"1"')
         assert changed.version == 2
         assert len((await calls.list_versions(client, nested.id)).data) == 1
@@ -36,6 +37,8 @@ async def test_from_definition_to_members(
         assert lines.count(b"\n") == 1
         [entry] = (await calls.list_segments_of_customer(client, ann)).data
         assert entry.segment_id == made.id
+        told = await calls.explain_segment(client, nested.id, ann)
+        assert told.meets_definition and told.explanation.value is True
         await calls.archive_segment(client, nested.id)
         assert [each.id for each in (await calls.list_segments(client)).data] == [made.id]
 

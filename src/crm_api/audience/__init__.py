@@ -3,6 +3,9 @@
 from .catalog import OPERATORS, Amount, Catalog, Column, Countable, Field, FieldType, Items, Rows, Test
 from .check import AudienceRefused, Finding, check, checked
 from .depends import DAY, depends_on, next_move, rolling_windows, windows_of
+from .evaluate import Explained, Judge, explain, judge
+from .facts import Facts, NotLoaded
+from .load_facts import FactLoader, load_facts
 from .moving import moving_bounds
 from .print_text import print_text
 from .segment_names import with_segment_ids
@@ -48,6 +51,9 @@ __all__ = [
     "Catalog",
     "Column",
     "Countable",
+    "Explained",
+    "FactLoader",
+    "Facts",
     "Field",
     "FieldTest",
     "FieldType",
@@ -57,10 +63,12 @@ __all__ = [
     "InNamedSegment",
     "InSegment",
     "Items",
+    "Judge",
     "LatestTouchpoint",
     "Moment",
     "NeverTouched",
     "Not",
+    "NotLoaded",
     "Operator",
     "OverTouchpoints",
     "Rows",
@@ -75,6 +83,9 @@ __all__ = [
     "checked",
     "condition",
     "depends_on",
+    "explain",
+    "judge",
+    "load_facts",
     "moving_bounds",
     "next_move",
     "print_text",

@@ -68,7 +68,7 @@ async def list_customers(api: ApiClient, **params: Param) -> CustomerPage:
     return CustomerPage.model_validate(await api.get(_PATH, params))
 
 
-async def search_customers(api: ApiClient, audience: Mapping[str, Any] | None, **wish: Any) -> CustomerPage:
+async def search_customers(api: ApiClient, audience: Mapping[str, Any] | str | None, **wish: Any) -> CustomerPage:
     """Read a page of the customers an audience means; `wish` holds sort, limit, cursor, count, archived."""
     return CustomerPage.model_validate(await api.post(f"{_PATH}/search", {"audience": audience, **wish}))
 

@@ -8,6 +8,7 @@ import orjson
 from pydantic import BaseModel
 
 from ..jobs.schemas import JobRead
+from ..segments.explain_schemas import SegmentExplanation
 from ..segments.library_schemas import SegmentLibrary
 from ..segments.schemas import (
     MemberPage,
@@ -19,8 +20,13 @@ from ..segments.schemas import (
 )
 from .session import NDJSON, ApiClient, Param
 
-Definition = Mapping[str, Any]
+Definition = Mapping[str, Any] | str
+"""An audience, as a tree or as text."""
 Read = TypeVar("Read", bound=BaseModel)
+
+
+def _sent(definition: Definition) -> Any:
+    return definition if isinstance(definition, str) else dict(definition)
 
 
 def _read(model: type[Read], answer: Any) -> Read:
@@ -37,13 +43,13 @@ async def define_segment(
     idempotency_key: str | None = None,
 ) -> SegmentRead:
     """Save an audience under a name. Errors: ApiProblem `invalid-audience`, `segment-name-taken`."""
-    body = {"name": name, "description": description, "definition": dict(definition)}
+    body = {"name": name, "description": description, "definition": _sent(definition)}
     return _read(SegmentRead, await api.post("/v1/segments", body, idempotency_key=idempotency_key))
 
 
 async def preview_segment(api: ApiClient, definition: Definition) -> SegmentPreview:
     """Count whom a definition means now, and see some of them."""
-    return _read(SegmentPreview, await api.post("/v1/segments/preview", {"definition": dict(definition)}))
+    return _read(SegmentPreview, await api.post("/v1/segments/preview", {"definition": _sent(definition)}))
 
 
 async def list_library(api: ApiClient, **params: Param) -> SegmentLibrary:
@@ -92,6 +98,11 @@ async def list_members(api: ApiClient, segment_id: UUID | str, **params: Any) ->
 def stream_members(api: ApiClient, segment_id: UUID | str, *, accept: str = NDJSON) -> AsyncIterator[bytes]:
     """Download all members as NDJSON or CSV."""
     return api.stream_out(f"/v1/segments/{segment_id}/members", None, accept)
+
+
+async def explain_segment(api: ApiClient, segment_id: UUID | str, customer_id: UUID | str) -> SegmentExplanation:
+    """Read why a customer is in a segment, or is not."""
+    return SegmentExplanation.model_validate(await api.get(f"/v1/segments/{segment_id}/explain/{customer_id}"))
 
 
 async def list_segments_of_customer(api: ApiClient, customer_id: UUID | str, **params: Any) -> SegmentsOfCustomerPage:

@@ -5,6 +5,7 @@ from .build import BUILD, request_build, segment_build
 from .change import archive, change
 from .check import CHECK, segment_check
 from .define import define
+from .explain import explain_membership
 from .live import LIVE, live_segments
 from .plan import plan
 from .preview import preview
@@ -17,6 +18,7 @@ __all__ = [
     "archive",
     "change",
     "define",
+    "explain_membership",
     "live_segments",
     "plan",
     "preview",
