@@ -1,13 +1,14 @@
 """HTTP of the field catalog: every field audiences can ask for; custom ones are declared here."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Path, Query, Request, Security
 from starlette.responses import Response
 
 from ..access import Principal, authorize, authorize_once
-from ..audience import Field
+from ..audience import Catalog, Field
+from ..audience.reference import AGGREGATE_WORDS, OPERATOR_WORDS
 from ..core.db import Reads, Session
 from ..core.etags import IfMatch
 from ..core.listing import Listing
@@ -27,6 +28,8 @@ CanRead = Annotated[Principal, Security(authorize, scopes=["fields:read"])]
 CanWrite = Annotated[Principal, Security(authorize_once, scopes=["fields:write"])]
 NameInPath = Annotated[str, Path(max_length=100, description="Name in audiences", examples=["custom.favorite_color"])]
 _CUSTOM = "custom."
+_OPERATORS: Final = [word._asdict() for word in OPERATOR_WORDS]
+_AGGREGATES: Final = [word._asdict() for word in AGGREGATE_WORDS]
 
 
 @router.post(
@@ -50,7 +53,7 @@ async def list_fields(
     request: Request, params: Annotated[FieldListParams, Query()], reads: Reads, catalog: FieldCatalog, _who: CanRead
 ) -> Response:
     """List every field that audiences can ask for, in order of their names: built in, scores, consents, and custom
-    ones.
+    ones; beside them, on every page, the operators, and what can be asked of touchpoints and their lines.
 
     Scope: fields:read.
     """
@@ -62,7 +65,8 @@ async def list_fields(
         for field in catalog
         if field.name > after and field.type != "segment" and params.source in (None, field.source)
     ]
-    return page.answer(wanted[: page.limit], lambda document: [document["name"]])
+    language = {"operators": _OPERATORS, "touchpoints": _touchpoints(catalog)}
+    return page.answer(wanted[: page.limit], lambda document: [document["name"]], **language)
 
 
 @router.get(
@@ -96,6 +100,37 @@ async def change_field(
         raise FieldBuiltIn(f"{name} is built in")
     declared = await operations.change_field(session, who, name.removeprefix(_CUSTOM), wish, if_match)
     return answer(_declared(declared), version=declared.version)
+
+
+def _touchpoints(catalog: Catalog) -> dict[str, Any]:
+    countable = catalog.countable
+    assert countable is not None  # noqa: S101  # that of a service has touchpoints
+    amounts = [
+        {
+            "name": amount.name,
+            "type": "number" if amount.currency is None else "money",
+            "label": amount.label,
+            "unit": amount.unit,
+        }
+        for amount in countable.amounts
+    ]
+    return {
+        "aggregates": _AGGREGATES,
+        "amounts": amounts,
+        "fields": [_short(field) for field in countable.catalog],
+        "open_fields": [f"{prefix}*" for prefix in countable.open],
+        "line_fields": [_short(field) for field in countable.items.catalog] if countable.items else [],
+    }
+
+
+def _short(field: Field) -> dict[str, Any]:
+    return {
+        "name": field.name,
+        "type": field.type,
+        "label": field.label,
+        "operators": field.offered,
+        "choices": field.choices,
+    }
 
 
 def _declared(row: CustomFieldDeclaration) -> dict[str, Any]:

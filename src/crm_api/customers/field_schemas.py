@@ -9,7 +9,7 @@ from ..core.schemas import Input, Instant, ListParams, NextCursor, Output, Versi
 from .custom_values import CustomFieldType
 from .schemas import FieldKey, Line
 
-FieldType = Literal["text", "choice", "integer", "number", "boolean", "date", "datetime", "money", "set"]
+FieldType = Literal["text", "choice", "integer", "number", "boolean", "date", "datetime", "money", "set", "json"]
 Choices = Annotated[list[Line], Field(min_length=1, max_length=500)]
 _EXAMPLE: dict[str, Any] = {
     "key": "favorite_color",
@@ -94,13 +94,75 @@ class FieldRead(Output):
     updated_at: Instant | None
 
 
-class FieldPage(Output):
-    """A page of the field catalog."""
+class LanguageWord(Output):
+    """A word of the audience language."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"data": [_READ], "next_cursor": None}]})
+    name: Annotated[str, Field(description="Name in trees")]
+    example: Annotated[str, Field(description="A condition with it, as text")]
+    meaning: str
+
+
+class TouchpointFieldRead(Output):
+    """What can be asked of a touchpoint, or of a line of one."""
+
+    name: str
+    type: FieldType
+    label: str
+    operators: list[str]
+    choices: list[str] | None
+
+
+class AmountRead(Output):
+    """What can be added up of touchpoints, or of their lines."""
+
+    name: str
+    type: Literal["money", "number"]
+    label: str
+    unit: str | None
+
+
+class TouchpointLanguage(Output):
+    """What audiences can ask about the touchpoints of a customer."""
+
+    aggregates: Annotated[list[LanguageWord], Field(description="What is made of touchpoints")]
+    amounts: Annotated[list[AmountRead], Field(description="What is added up; `items.…` of lines")]
+    fields: Annotated[list[TouchpointFieldRead], Field(description="What `where` can ask of a touchpoint")]
+    open_fields: Annotated[
+        list[str], Field(description="Fields with any name after the point, compared with values of their own kind")
+    ]
+    line_fields: Annotated[list[TouchpointFieldRead], Field(description="What `items` can ask of a line")]
+
+
+_WORD = {"name": "gte", "example": "age >= 30", "meaning": "As much or more, or as late or later"}
+_PAGE: dict[str, Any] = {
+    "data": [_READ],
+    "next_cursor": None,
+    "operators": [_WORD],
+    "touchpoints": {
+        "aggregates": [
+            {"name": "count", "example": "count(page.viewed, last 14 days) >= 3", "meaning": "How many there are"}
+        ],
+        "amounts": [{"name": "amount", "type": "money", "label": "Amount", "unit": None}],
+        "fields": [
+            {"name": "channel", "type": "choice", "label": "Channel", "operators": ["eq", "ne"], "choices": None}
+        ],
+        "open_fields": ["properties.*"],
+        "line_fields": [
+            {"name": "category", "type": "choice", "label": "Category", "operators": ["eq", "like"], "choices": None}
+        ],
+    },
+}
+
+
+class FieldPage(Output):
+    """A page of the field catalog, and what can be asked of touchpoints."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_PAGE]})
 
     data: list[FieldRead]
     next_cursor: NextCursor
+    operators: Annotated[list[LanguageWord], Field(description="What conditions on fields can say")]
+    touchpoints: TouchpointLanguage
 
 
 class FieldListParams(ListParams):
