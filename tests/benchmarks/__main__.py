@@ -4,6 +4,8 @@ import argparse
 import asyncio
 from pathlib import Path
 
+from .audience_rows import ROW as AUDIENCES
+from .audience_rows import measure_evaluation
 from .bulk_rows import measure_export, measure_ingest, measure_rfm
 from .outreach_rows import measure_due, measure_plan, measure_send
 from .profile_rows import ROW, measure_profile
@@ -21,6 +23,7 @@ BULK_ROWS = (
     "plan a send",
     "e-mail",
     "due campaign",
+    AUDIENCES,
 )
 MOST_FOR_MAIL = 10_000
 """Sending does not depend on how many customers there are, so it and its beginning are measured at the first size."""
@@ -70,6 +73,8 @@ async def _measure(set_up: Stage, asked: argparse.Namespace, wanted: set[str]) -
         lines.append(await measure_build(set_up, few))
     if not wanted or "members follow" in wanted:
         lines += await measure_live(set_up, few)
+    if not wanted or AUDIENCES in wanted:
+        lines.append(await measure_evaluation(set_up, few))
     if not wanted or "plan a send" in wanted:
         lines.append(await measure_plan(set_up, few))
     if set_up.customers <= MOST_FOR_MAIL and (not wanted or "e-mail" in wanted):

@@ -154,11 +154,26 @@ def _field_test(node: FieldTest, catalog: Catalog) -> Judge:
     if operator == "known":
         return _Leaf(node, look, lambda found, _: any(each is not None for each in found) is value, shown(asked))
     met = test_of(asked, operator, value, "02-28" if node.leap is MISSING else node.leap)
+    return _FieldLeaf(node, name, look, met, shown(asked))
 
-    def any_meets(found: Values, facts: Any) -> bool:
-        for each in found:  # noqa: SIM110
+
+class _FieldLeaf(_Leaf):
+    """Looks at a field: any of its values has to meet the test. Most leaves are such, so it makes few calls."""
+
+    __slots__ = ("_name",)
+
+    def __init__(
+        self, node: Audience, name: str, look: Callable[[Any], Any], met: Test, show: Callable[[Any], Any]
+    ) -> None:
+        super().__init__(node, look, met, show)
+        self._name = name
+
+    def holds(self, facts: Any) -> bool:
+        met = self._met
+        for each in _values(facts, self._name):  # noqa: SIM110
             if each is not None and met(each, facts):
                 return True
         return False
 
-    return _Leaf(node, look, any_meets, shown(asked))
+    def explain(self, facts: Any) -> Explained:
+        return Explained(print_text(self._node), self.holds(facts), self._show(self._look(facts)))

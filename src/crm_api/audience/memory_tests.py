@@ -53,9 +53,17 @@ def compared(operator: Operator, value: Any) -> Test:
         low, high = value
         return lambda found, _: bool(low <= found <= high)
     if isinstance(value, Pattern):
-        return lambda found, _: value.fits(found)
+        return _like(value)
     compare = COMPARE[operator]
     return lambda found, _: compare(found, value)
+
+
+def _like(pattern: Pattern) -> Test:
+    if len(pattern.parts) != 2:
+        return lambda found, _: pattern.fits(found)
+    first, last = pattern.parts
+    least = len(first) + len(last)
+    return lambda found, _: len(found) >= least and found.startswith(first) and found.endswith(last)
 
 
 def _json_test(operator: Operator, value: Any) -> Test:

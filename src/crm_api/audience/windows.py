@@ -2,8 +2,9 @@
 
 import re
 from calendar import monthrange
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -20,15 +21,13 @@ class Moment:
 
     now: datetime
     zone: ZoneInfo
+    today: date = field(init=False, compare=False)
+    """The local date of the business."""
 
     def __post_init__(self) -> None:
         if self.now.tzinfo is None:
             raise ValueError("a moment is an instant: the time needs its offset")
-
-    @property
-    def today(self) -> date:
-        """The local date of the business."""
-        return self.now.astimezone(self.zone).date()
+        object.__setattr__(self, "today", self.now.astimezone(self.zone).date())
 
     def start_of(self, day: date) -> datetime:
         """Answer the first instant of a local date, in UTC.
@@ -62,6 +61,7 @@ def duration(text: str) -> str:
     return text
 
 
+@lru_cache(maxsize=1024)  # many audiences, and many customers, ask for the same windows at one moment
 def last(text: str, moment: Moment) -> Bounds:
     """Answer the bounds of the last days, weeks, months, hours or minutes.
 
