@@ -49,6 +49,7 @@ from .offers import decision_routes as decisions
 from .offers import queries as offer_queries
 from .offers import routes as offers
 from .offers.event_types import EVENT_TYPES as OFFER_EVENTS
+from .offers.fields import FIELDS as CONTEXT_FIELDS
 from .offers.operations import Desk
 from .outreach import campaign_queries
 from .outreach import campaign_routes as campaigns
@@ -153,7 +154,7 @@ def create_app(settings: Settings, job_kinds: Sequence[JobKind] = JOB_KINDS) -> 
     app.openapi_version = "3.2.0"
     app.state.settings = settings
     app.state.cursors = Cursors(settings.secret_key.get_secret_value())
-    built_in = Catalog([*profile_fields(), *SCORE_FIELDS, *SEGMENT_FIELDS], COUNTABLE)
+    built_in = Catalog([*profile_fields(), *SCORE_FIELDS, *SEGMENT_FIELDS, *CONTEXT_FIELDS], COUNTABLE)
     catalog = LivingCatalog(built_in, (CUSTOM_FIELDS, CONSENT_FIELDS))
     build = segment_build(catalog)
     of_segments = (build, live_segments(catalog, build, settings.zone), segment_check(catalog, settings.zone))

@@ -64,6 +64,7 @@ class Field:
     currency: money only; the column with the currency beside the amount, or the one currency all amounts are in.
     unit: what numbers count, for people: "days".
     source: where the fact comes from, for people: "profile", "custom", "score".
+    is_context: it is no fact about a customer: it is told with a live decision, and bound by the name of the parameter.
     names: segment only; lists `id`, `name` and `name_normalized` of the segments that can be named.
     """
 
@@ -79,6 +80,7 @@ class Field:
     operators: tuple[Operator, ...] | None = None
     currency: Column | str | None = None
     source: str = "profile"
+    is_context: bool = False
     names: Prepared | None = None
 
     def __post_init__(self) -> None:

@@ -25,6 +25,7 @@ from .values import Operator
 from .written import Place
 
 _MOST_FINDINGS: Final = 20
+_NO_CONTEXT: Final = "no-context-here"
 _WHOSE: Final = ("count", "of", "never", "first", "latest")
 
 
@@ -99,14 +100,18 @@ class When:
         return f"the time of {self.kind}"
 
 
-def check(tree: Audience, catalog: Catalog) -> list[Finding]:
-    """Answer what is wrong with a tree, at most the first 20 findings; nothing when it can be compiled."""
-    return list(islice(_in_node(tree, catalog, ""), _MOST_FINDINGS))
+def check(tree: Audience, catalog: Catalog, *, live: bool = False) -> list[Finding]:
+    """Answer what is wrong with a tree, at most the first 20 findings; nothing when it can be compiled.
+
+    live: it is decided while somebody waits, and so may ask for the context that is told then.
+    """
+    found = (each for each in _in_node(tree, catalog, "") if not (live and each.code == _NO_CONTEXT))
+    return list(islice(found, _MOST_FINDINGS))
 
 
-def checked(tree: Audience, catalog: Catalog) -> Audience:
+def checked(tree: Audience, catalog: Catalog, *, live: bool = False) -> Audience:
     """Answer the tree itself. Errors: AudienceRefused with all findings."""
-    if findings := check(tree, catalog):
+    if findings := check(tree, catalog, live=live):
         raise AudienceRefused(findings, tree)
     return tree
 
@@ -146,6 +151,9 @@ def _in_field_test(node: FieldTest, catalog: Catalog, pointer: str) -> Iterator[
         detail = f"{field.name} ({field.type}) offers {offered}"
         yield Finding(f"{pointer}/{operator}", "operator-not-offered", detail, nearest(operator, field.offered))
     else:
+        if field.is_context:
+            detail = f"{field.name} is told with a decision only: it can be asked where an offer says who may get it"
+            yield Finding(f"{pointer}/field", _NO_CONTEXT, detail)
         yield from _in_operand(field, operator, raw, pointer)
 
 

@@ -22,14 +22,15 @@ from .tree import AllOf, AnyOf, Audience, FieldTest, InBucket, InNamedSegment, I
 from .windows import Moment
 
 
-def condition(tree: Audience, catalog: Catalog, moment: Moment) -> ColumnElement[bool]:
+def condition(tree: Audience, catalog: Catalog, moment: Moment, *, live: bool = False) -> ColumnElement[bool]:
     """Answer the condition on a customer, for a statement that has the customer table in its FROM.
 
     A customer for whom a value is missing is no match. The answer may be NULL instead of false; do not negate it, ask
     for `{"not": tree}`. Bounds of windows that move are bound by name (`moving_bounds`): conditions in one
-    statement are of one moment. Errors: AudienceRefused when the tree does not fit the catalog.
+    statement are of one moment. `live` lets it ask for the context of a decision, which is bound by name as well.
+    Errors: AudienceRefused when the tree does not fit the catalog.
     """
-    return _Compiler(catalog, moment).node(checked(tree, catalog), wanted=True)
+    return _Compiler(catalog, moment).node(checked(tree, catalog, live=live), wanted=True)
 
 
 class _Compiler:

@@ -82,7 +82,12 @@ class FieldRead(Output):
 
     name: Annotated[str, Field(description="Name in audiences")]
     key: Annotated[str | None, Field(description="Name inside `custom_fields`; null if the field is built in")]
-    source: Annotated[str, Field(description="Where the fact comes from: profile, custom, score, consent")]
+    source: Annotated[
+        str,
+        Field(
+            description="Where the fact comes from: profile, custom, score, consent; context is told with a decision"
+        ),
+    ]
     type: FieldType
     label: str
     unit: Annotated[str | None, Field(description="What numbers count, for example years")]
@@ -170,5 +175,6 @@ class FieldListParams(ListParams):
 
     limit: Annotated[int, Field(ge=1, le=200, description="Rows on a page")] = 200
     source: Annotated[
-        Literal["profile", "custom", "score", "consent"] | None, Field(description="Where the fact comes from")
+        Literal["profile", "custom", "score", "consent", "context"] | None,
+        Field(description="Where the fact comes from"),
     ] = None

@@ -43,6 +43,7 @@ _READ: dict[str, Any] = {
     "customer_id": _CUSTOMER,
     "channel": "email",
     "at": "2026-01-15T12:00:00Z",
+    "context": {"page": "/bikes/city", "location": None},
     "decided_at": "2026-01-15T12:00:00Z",
     "decided_by": "shop",
     "valid_until": "2026-01-16T12:00:00Z",
@@ -50,6 +51,19 @@ _READ: dict[str, Any] = {
     "rejected": [_REJECTED],
     "rejected_count": 1,
 }
+
+
+class DecisionContext(Input):
+    """Where the customer is at this moment, for offers that ask for it (`context.page`, `context.location`)."""
+
+    page: Annotated[
+        str | None,
+        Field(min_length=1, max_length=1_000, description="Path of the page", examples=["/bikes/city"]),
+    ] = None
+    location: Annotated[
+        str | None,
+        Field(min_length=1, max_length=200, description="Place: a shop, a town; in any letter case", examples=["Köln"]),
+    ] = None
 
 
 class DecisionWish(Input):
@@ -63,12 +77,19 @@ class DecisionWish(Input):
         OfferInstant | None,
         Field(description="Decide as at this instant: which offers are valid, where windows end. Now, if left out"),
     ] = None
+    context: Annotated[
+        DecisionContext | None, Field(description="What is left out is missing: who asks for it is not eligible")
+    ] = None
 
     model_config = ConfigDict(
         json_schema_extra={
             "examples": [
                 {"customer_id": _CUSTOMER, "channel": "email", "limit": 1},
-                {"customer": {"system": "shop", "external_id": "4711"}, "channel": "web"},
+                {
+                    "customer": {"system": "shop", "external_id": "4711"},
+                    "channel": "web",
+                    "context": {"page": "/bikes/city"},
+                },
             ]
         }
     )
@@ -117,6 +138,7 @@ class DecisionRead(Output):
     customer_id: UUID
     channel: str
     at: Annotated[Instant, Field(description="The instant it was decided for")]
+    context: Annotated[DecisionContext | None, Field(description="What was told of the moment")] = None
     decided_at: Instant
     decided_by: Annotated[str, Field(description="Client that asked")]
     valid_until: Annotated[

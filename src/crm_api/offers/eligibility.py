@@ -111,7 +111,7 @@ class Questions:
         groups: dict[Hashable, list[str]] = {}
         for name, tree in audiences.items():
             if name not in self._asked:
-                self._asked[name] = _asked(condition(tree, catalog, moment))
+                self._asked[name] = _asked(condition(tree, catalog, moment, live=True))
             groups.setdefault(self._asked[name].shape, []).append(name)
         columns = [
             _answers([self._asked[name] for name in names]).label(f"group_{number}")

@@ -20,8 +20,9 @@ from ...customers.catalog import LivingCatalog, with_custom_fields
 from ...customers.problems import CustomerNotFound
 from ...customers.queries import ID_OF_EXTERNAL_KEY
 from ...customers.rules import external_key
-from ..decision_schemas import DecisionWish
+from ..decision_schemas import DecisionContext, DecisionWish
 from ..eligibility import Question, Questions
+from ..fields import bound
 from ..problems import CustomerArchived
 from ..rules import Candidate, Reason, Slate, Verdict, decide, good_until
 from ..shelf import Shelf, Shelves
@@ -66,7 +67,8 @@ async def make_decision(session: AsyncSession, reader: Reader, who: Principal, w
     """
     at = wish.at or now()
     customer_id = await _customer_meant(reader, wish)
-    judged = await _judge(session, reader, [customer_id], _Asked(wish.channel, wish.limit, at), desk)
+    asked = _Asked(wish.channel, wish.limit, at, wish.context)
+    judged = await _judge(session, reader, [customer_id], asked, desk)
     if customer_id not in judged.verdicts:
         raise CustomerNotFound(f"No customer has the id {customer_id}")
     verdict = judged.verdicts[customer_id]
@@ -105,6 +107,7 @@ class _Asked:
     channel: str
     limit: int
     at: datetime
+    context: DecisionContext | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +127,7 @@ def _kept(judged: _Judged, customer_id: str, verdict: Verdict, by: str) -> tuple
         "customer_id": customer_id,
         "channel": asked.channel,
         "at": asked.at,
+        "context": None if asked.context is None else asked.context.model_dump(),
         "decided_at": decided_at,
         "decided_by": by,
         "valid_until": good_until((offer for offer, _ in verdict.chosen), asked.at),
@@ -154,7 +158,7 @@ async def _judge(
     session: AsyncSession, reader: Reader, customer_ids: Sequence[str], asked: _Asked, desk: Desk
 ) -> _Judged:
     """Ask which candidates the customers are eligible for, and rank them."""
-    answered = await ask(session, reader, customer_ids, asked.channel, asked.at, desk)
+    answered = await ask(session, reader, customer_ids, asked.channel, asked.at, desk, asked.context)
     slate, question = answered.slate, answered.question
     verdicts = {row["customer_id"]: _verdict(slate, question, row, asked) for row in answered.rows}
     return _Judged(asked, answered.shelf, verdicts)
@@ -171,7 +175,13 @@ class Answered:
 
 
 async def ask(
-    session: AsyncSession, reader: Reader, customer_ids: Sequence[str], channel: str | None, at: datetime, desk: Desk
+    session: AsyncSession,
+    reader: Reader,
+    customer_ids: Sequence[str],
+    channel: str | None,
+    at: datetime,
+    desk: Desk,
+    context: DecisionContext | None = None,
 ) -> Answered:
     """Ask which offers of a channel, or of any, customers are eligible for.
 
@@ -186,7 +196,8 @@ async def ask(
         if question is None:
             audiences = {name: shelf.audiences[name] for name in wanted}
             question = desk.questions.compile(audiences, await with_custom_fields(session, desk.catalog), moment)
-        rows = await reader.rows(question.statement, customer_ids=customer_ids, **question.values_at(moment))
+        values = {"customer_ids": customer_ids, **question.values_at(moment), **bound(context)}
+        rows = await reader.rows(question.statement, **values)
         if all(row["edition"] == shelf.edition for row in rows):
             return Answered(shelf, slate, question, rows)
         shelf = await desk.shelves.renewed(reader, shelf)

@@ -49,7 +49,7 @@ async def values_of(session: AsyncSession, wish: OfferWish, catalog: Catalog) ->
     """Answer what a wish puts into the columns of an offer. Errors: InvalidAudience."""
     eligibility = None
     if wish.eligibility is not None:
-        eligibility = write_tree(await approve(session, wish.eligibility, catalog, "/eligibility"))
+        eligibility = write_tree(await approve(session, wish.eligibility, catalog, "/eligibility", live=True))
     return {
         "name": wish.name,
         "description": wish.description,

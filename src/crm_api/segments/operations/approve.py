@@ -15,13 +15,18 @@ from ..problems import SegmentCycle
 from ..rules import cycle, references
 
 
-async def approve(session: AsyncSession, tree: Audience, catalog: Catalog, pointer: str) -> Audience:
+async def approve(
+    session: AsyncSession, tree: Audience, catalog: Catalog, pointer: str, *, live: bool = False
+) -> Audience:
     """Answer the audience to be stored for one that stands at a place of the body: `approve(…, "/definition")`.
+
+    live: it is decided while somebody waits, and so may ask for the context that is told then.
 
     Errors: InvalidAudience.
     """
     with audience_at(pointer):
-        approved = checked(await with_segment_ids(tree, catalog, Reader(await driver(session))), catalog)
+        named = await with_segment_ids(tree, catalog, Reader(await driver(session)))
+        approved = checked(named, catalog, live=live)
         await _check_references(session, approved)
     return approved
 
