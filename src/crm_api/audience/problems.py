@@ -24,15 +24,18 @@ class InvalidAudience(
 
 
 @contextmanager
-def audience_at(pointer: str) -> Iterator[None]:
-    """Answer a refused audience as the problem it is; `pointer` is where in the body the tree stands: "/definition".
+def audience_at(pointer: str, *, part: str = "body") -> Iterator[None]:
+    """Answer a refused audience as the problem it is; `pointer` is where in that part of the request the tree stands:
+    "/definition".
 
     Errors: InvalidAudience.
     """
     try:
         yield
     except AudienceRefused as refused:
-        raise invalid_audience(refused, pointer) from None
+        problem = invalid_audience(refused, pointer)
+        problem.errors = [{**found, "in": part} for found in problem.errors]
+        raise problem from None
 
 
 def findings_in(tree: Audience, found: list[Finding], pointer: str) -> list[dict[str, Any]]:

@@ -1,8 +1,8 @@
 """Lets a text stand where the JSON of an audience is wanted."""
 
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import GetJsonSchemaHandler, ValidationError, ValidatorFunctionWrapHandler
+from pydantic import Field, GetJsonSchemaHandler, ValidationError, ValidatorFunctionWrapHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError
 
@@ -11,6 +11,17 @@ from .parse_text import parse_text
 from .written import Place, TextRefused
 
 _EXAMPLE = 'country in ("DE", "AT") and sum(amount of order.placed, last 365 days) >= 500.00 EUR'
+
+FilterText = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=LONGEST_AUDIENCE,
+        description="An audience as text; docs/audience.md says how it is written",
+        examples=[_EXAMPLE],
+    ),
+]
+"""The type of the parameter `filter`; `filters.audience_of_filter` reads it."""
 
 
 class TextToo:

@@ -3,8 +3,7 @@
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
-import orjson
-from sqlalchemy import Select
+from sqlalchemy import ColumnElement, Select
 
 from ..core.listing import Listing
 from ..core.problems import InvalidRequest
@@ -13,6 +12,7 @@ from ..core.streams import Form
 from ..core.text import normalized
 from . import exports, queries
 from .contact_points import Unreachable, normalized_contact
+from .meaning import are_few, count_rows
 from .queries import Shape
 from .schemas import CustomerListParams
 
@@ -65,21 +65,34 @@ def _normalized(kind: str, value: str, phone_region: str) -> str:
 
 
 async def documents(
-    page: Listing, params: CustomerListParams, reads: Reader, phone_region: str
+    page: Listing, params: CustomerListParams, reads: Reader, phone_region: str, meant: ColumnElement[bool] | None
 ) -> tuple[list[dict[str, Any]], int | None]:
-    """Answer the customers of a page and one more, and their number if it is asked for."""
+    """Answer the customers of a page and one more, and their number if it is asked for. `meant`: of an audience too."""
     shape, values = await filter_of(params, reads, phone_region)
-    count = await count_rows(params.count, queries.counted(shape), reads, values) if params.count else None
+    behind = page.after is not None
+    if meant is None:
+        listed, counted = queries.listed(shape, after=behind), queries.counted(shape)
+    else:
+        conditions = [*queries.chosen(shape), meant]
+        listed = Prepared(queries.page(queries.documents().where(*conditions), shape.sort, after=behind))
+        counted = Prepared(queries.count_of(conditions))
+    count = await count_rows(params.count, counted, reads, values) if params.count else None
     if page.after is not None:
         values |= bound_after(params.sort, page.after)
-    rows = await reads.rows(queries.listed(shape, after=page.after is not None), limit=page.limit, **values)
+    rows = await reads.rows(listed, limit=page.limit, **values)
     return [queries.document(row) for row in rows], count
 
 
-async def exported(params: CustomerListParams, reads: Reader, phone_region: str, form: Form) -> Select[Any]:
-    """Answer the statement of all customers of a filter."""
+async def exported(
+    params: CustomerListParams, reads: Reader, phone_region: str, form: Form, meant: ColumnElement[bool] | None
+) -> Select[Any]:
+    """Answer the statement of all customers of a filter, and of an audience."""
     chosen = await filter_of(params, reads, phone_region)
-    statement = exports.exported(queries.chosen(chosen.shape), form, is_narrow=chosen.is_narrow)
+    conditions, is_narrow = queries.chosen(chosen.shape), chosen.is_narrow
+    if meant is not None:
+        conditions.append(meant)
+        is_narrow = is_narrow or await are_few(conditions, reads, chosen.values)
+    statement = exports.exported(conditions, form, is_narrow=is_narrow)
     return statement.params(**chosen.values)
 
 
@@ -93,12 +106,3 @@ def behind(sort: str, document: dict[str, Any]) -> list[Any]:
     """Answer the values of the sort columns of a row."""
     value = document["created_at"] if "created_at" in sort else normalized(document["display_name"])
     return [value, document["id"]]
-
-
-async def count_rows(how: str, statement: Prepared, reads: Reader, values: dict[str, Any]) -> int:
-    """Count rows exactly, or as the planner estimates them without looking."""
-    if how == "exact":
-        row = await reads.row(statement, **values)
-        return 0 if row is None else int(row["count"])
-    plan = await reads.pool.fetchval(f"EXPLAIN (FORMAT JSON) {statement.sql}", *statement.arguments(values))
-    return int(orjson.loads(plan)[0]["Plan"]["Plans"][0]["Plan Rows"])

@@ -5,10 +5,12 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Path, Query, Request, Security
+from sqlalchemy import ColumnElement
 from starlette.responses import Response
 
 from ..access import Principal, authorize, authorize_once
 from ..audience import Moment
+from ..audience.filters import audience_of_filter
 from ..audience.problems import InvalidAudience
 from ..core.batch import Batch, BatchParams
 from ..core.clock import now
@@ -20,8 +22,9 @@ from ..core.read import Reader, answer
 from ..core.route import Route
 from ..core.streams import stream, wants
 from . import listing, operations, queries, rules, searching
-from .catalog import FieldCatalog
+from .catalog import FieldCatalog, get_catalog
 from .csv_form import csv_form
+from .meaning import meant
 from .operations import Grounds
 from .problems import ContactPointTaken, CustomerNotFound, ExternalIdTaken
 from .schemas import (
@@ -129,32 +132,49 @@ async def register_customer(request: Request, wish: CustomerCreate, session: Ses
     "",
     summary="List or export customers",
     response_model=CustomerPage,
-    responses={**_EXPORTS, **problems(NotAcceptable)},
+    responses={**_EXPORTS, **problems(InvalidAudience, NotAcceptable)},
 )
 async def list_customers(request: Request, params: Annotated[CustomerListParams, Query()], _who: CanRead) -> Response:
     """List customers page by page, the oldest first unless `sort` says otherwise. `Accept: text/csv` or
-    `application/x-ndjson` streams all customers of the filter instead, in order of their ids, as one snapshot.
+    `application/x-ndjson` streams all customers of the filter instead, in order of their ids, as one snapshot. `filter`
+    takes an audience as text; `POST /v1/customers/search` takes it as a tree too.
 
     Scope: customers:read.
     """
     reads, phone_region = _reads(request), request.app.state.settings.phone_region
+    audience = None if params.filter is None else await _meant(request, params.filter, reads)
     if (form := wants(request)) != "json":
-        return stream(request, await listing.exported(params, reads, phone_region, form), form)
+        return stream(request, await listing.exported(params, reads, phone_region, form, audience), form)
     page = Listing(request, params)
-    documents, count = await listing.documents(page, params, reads, phone_region)
+    documents, count = await listing.documents(page, params, reads, phone_region, audience)
     return page.answer(documents, partial(listing.behind, params.sort), count=count)
 
 
-@router.post("/search", summary="Search customers", response_model=CustomerPage, responses=problems(InvalidAudience))
+async def _meant(request: Request, text: str, reads: Reader) -> ColumnElement[bool]:
+    """Answer what the text of a filter means."""
+    moment = Moment(now(), request.app.state.settings.zone)
+    tree = audience_of_filter(text)
+    return await meant(tree, reads, await get_catalog(request, reads), moment, "/filter", "query")
+
+
+@router.post(
+    "/search",
+    summary="Search customers",
+    response_model=CustomerPage,
+    responses={**_EXPORTS, **problems(InvalidAudience, NotAcceptable)},
+)
 async def search_customers(
     request: Request, wish: CustomerSearch, reads: Reads, catalog: FieldCatalog, _who: CanRead
 ) -> Response:
-    """Find the customers an audience means, page by page. `GET /v1/fields` lists what can be asked for.
+    """Find the customers an audience means, page by page. `GET /v1/fields` lists what can be asked for. `Accept:
+    text/csv` or `application/x-ndjson` streams all of them instead, in order of their ids, as one snapshot.
 
     Scope: customers:read.
     """
     state = request.app.state
     moment = Moment(now(), state.settings.zone)
+    if (form := wants(request)) != "json":
+        return stream(request, await searching.exported(wish, reads, catalog, moment, form), form)
     return answer(await searching.search(wish, reads, catalog, moment, state.cursors))
 
 

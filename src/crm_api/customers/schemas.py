@@ -7,6 +7,7 @@ from uuid import UUID
 
 from pydantic import MISSING, AfterValidator, ConfigDict, Field, StringConstraints
 
+from ..audience.text_form import FilterText
 from ..audience.tree import Tree
 from ..core.schemas import CountedListParams, Day, Input, Instant, NextCursor, Output, Version
 from .places import LANGUAGE_PATTERN, country, language, time_zone
@@ -303,6 +304,8 @@ class CustomerSearch(Input):
 
 class CustomerListParams(CountedListParams):
     """Which customers, and in which order."""
+
+    filter: Annotated[FilterText | None, Field(description="Customers an audience means, as text")] = None
 
     kind: Kind | None = None
     tag: Annotated[Tag | None, Field(description="Customers with this tag, in any letter case")] = None
