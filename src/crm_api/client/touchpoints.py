@@ -47,6 +47,11 @@ async def list_touchpoints(
     return TouchpointPage.model_validate(await api.get(_PATH, query))
 
 
+async def search_touchpoints(api: ApiClient, **wish: Any) -> TouchpointPage:
+    """Read a page of the touchpoints that `where`, `items` and `audience` mean, each a tree or a text."""
+    return TouchpointPage.model_validate(await api.post(f"{_PATH}/search", wish))
+
+
 def stream_touchpoints(
     api: ApiClient,
     *,

@@ -3,7 +3,7 @@
 from functools import lru_cache
 from typing import Any, Final
 
-from ..audience import Amount, Countable, Field, FieldType, Items, Operator, Rows
+from ..audience import Amount, Catalog, Countable, Field, FieldType, Items, Operator, Rows
 from ..audience.catalog import Column
 from ..customers.models import Customer
 from .models import OrderItem, Product, Touchpoint
@@ -109,3 +109,13 @@ COUNTABLE: Final = Countable(
     ),
     items=_ITEMS,
 )
+SEARCHED: Final = Catalog(
+    (
+        *COUNTABLE.fields,
+        _of_touchpoint("kind", Touchpoint.kind, "Kind", operators=_EXACTLY),
+        _of_touchpoint("occurred_at", Touchpoint.occurred_at, "Happened at", "datetime"),
+        _of_touchpoint("recorded_at", Touchpoint.recorded_at, "Recorded at", "datetime"),
+    ),
+    open_to=COUNTABLE.open,
+)
+"""What a search over touchpoints can ask for: also what conditions over a customer's touchpoints say beside `where`."""

@@ -149,11 +149,15 @@ def listed(names: frozenset[str], *, after: bool, items: bool) -> Prepared:
     """Answer a page of the touchpoints of all customers, by customer and id; binds the filter, `limit`, and behind a
     cursor `after_customer` and `after_id`.
     """
-    statement = documents(items=items).where(*_bound(names))
+    return Prepared(page(documents(items=items).where(*_bound(names)), after=after))
+
+
+def page(statement: Select[Any], *, after: bool) -> Select[Any]:
+    """Cut a page by customer and id; binds `limit`, and behind a cursor `after_customer` and `after_id`."""
     if after:
         last = func.row(bindparam("after_customer", type_=Uuid()), bindparam("after_id", type_=Uuid()))
         statement = statement.where(func.row(Touchpoint.customer_id, Touchpoint.id) > last)
-    return Prepared(statement.order_by(Touchpoint.customer_id, Touchpoint.id).limit(bindparam("limit")))
+    return statement.order_by(Touchpoint.customer_id, Touchpoint.id).limit(bindparam("limit"))
 
 
 def exported(values: Mapping[str, Any], form: str, fields: Sequence[str] | None) -> Select[Any]:

@@ -7,15 +7,19 @@ from fastapi import APIRouter, Query, Request, Security
 from starlette.responses import Response
 
 from ..access import Principal, authorize, authorize_at_once
+from ..audience import Moment
+from ..audience.problems import InvalidAudience
 from ..core.batch import Batch, BatchParams
+from ..core.clock import now
 from ..core.db import Reads, Session
 from ..core.listing import Listing
 from ..core.problems import NotAcceptable, problems
 from ..core.read import answer
 from ..core.route import Route
 from ..core.streams import stream, wants
+from ..customers.catalog import FieldCatalog
 from ..customers.problems import CustomerNotFound
-from . import listing, operations, queries
+from . import listing, operations, queries, searching
 from .problems import CustomerUnknown, TouchpointConflict, TouchpointNotFound
 from .schemas import (
     TimelineParams,
@@ -24,10 +28,12 @@ from .schemas import (
     TouchpointPage,
     TouchpointRead,
     TouchpointRecorded,
+    TouchpointSearch,
 )
 
 router = APIRouter(tags=["Timeline"], route_class=Route)
 CanRead = Annotated[Principal, Security(authorize, scopes=["touchpoints:read"])]
+CanSearch = Annotated[Principal, Security(authorize, scopes=["touchpoints:read", "customers:read"])]
 CanWrite = Annotated[Principal, Security(authorize_at_once, scopes=["touchpoints:write"])]
 CanLoad = Annotated[Principal, Security(authorize, scopes=["touchpoints:write"])]
 BATCH = Batch("touchpoints", TouchpointCreate, operations.store_touchpoints, shape=operations.shape_touchpoint)
@@ -92,6 +98,27 @@ async def list_touchpoints(
     keys = [[each["customer_id"], each["id"]] for each in documents]
     rows = [{name: each[name] for name in chosen} for each in documents]
     return page.answer(rows, lambda _last: keys[params.limit - 1])
+
+
+@router.post(
+    "/v1/touchpoints/search",
+    summary="Search touchpoints",
+    response_model=TouchpointPage,
+    responses={**listing.STREAMS, **problems(InvalidAudience, NotAcceptable)},
+)
+async def search_touchpoints(
+    request: Request, wish: TouchpointSearch, reads: Reads, catalog: FieldCatalog, _who: CanSearch
+) -> Response:
+    """Find touchpoints by what they say, by their lines, and by whose they are, page by page, by customer and id.
+    `Accept: text/csv` or `application/x-ndjson` streams all of them. `GET /v1/fields` lists what can be asked for.
+
+    Scopes: touchpoints:read, customers:read.
+    """
+    state = request.app.state
+    moment = Moment(now(), state.settings.zone)
+    if (form := wants(request)) != "json":
+        return stream(request, await searching.exported(wish, reads, catalog, moment, form), form)
+    return answer(await searching.search(wish, reads, catalog, moment, state.cursors))
 
 
 @router.get(

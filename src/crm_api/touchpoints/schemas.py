@@ -6,6 +6,7 @@ from uuid import UUID
 
 from pydantic import ConfigDict, Field, StringConstraints
 
+from ..audience.tree import Tree
 from ..core.money import AMOUNT_PATTERN, Money
 from ..core.schemas import Input, Instant, ListParams, NextCursor, Output
 from ..customers.schemas import ExternalIdInput
@@ -196,6 +197,42 @@ class _Filter(ListParams):
     occurred_from: Annotated[Instant | None, Field(description="Not before")] = None
     occurred_until: Annotated[Instant | None, Field(description="Before, and not at")] = None
     expand: Annotated[Literal["items"] | None, Field(description="`items`: with the lines of orders")] = None
+
+
+class TouchpointSearch(Input):
+    """Which touchpoints to find: of some customers, that say something, with lines like that. Each is an audience, as a
+    tree or as text.
+    """
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "where": {
+                        "all": [
+                            {"field": "kind", "eq": "page.viewed"},
+                            {"field": "properties.path", "like": "/bikes/*"},
+                            {"field": "occurred_at", "within_last": "P14D"},
+                        ]
+                    },
+                    "audience": {"field": "country", "in": ["DE", "AT"]},
+                    "limit": 20,
+                }
+            ]
+        }
+    )
+
+    where: Annotated[
+        Tree | None, Field(description="Tests of the touchpoint: kind, occurred_at, recorded_at, channel and others")
+    ] = None
+    items: Annotated[Tree | None, Field(description="Tests that a line of the touchpoint meets")] = None
+    audience: Annotated[Tree | None, Field(description="Whose touchpoints; null: everybody's")] = None
+    expand: Annotated[Literal["items"] | None, Field(description="`items`: with the lines of orders")] = None
+    limit: Annotated[int, Field(ge=1, le=200, description="Rows on a page")] = 50
+    cursor: Annotated[
+        str | None,
+        Field(max_length=2000, description="`next_cursor` of the page before; the rest of the body stays the same"),
+    ] = None
 
 
 class TimelineParams(_Filter):
