@@ -42,9 +42,11 @@ async def test_customers_are_searched_by_text(api: Api) -> None:
 
 async def test_offers_and_campaigns_take_text(api: Api) -> None:
     made = await api.post("/v1/offers", {**OFFER, "eligibility": TEXT}, expect=201)
-    assert made["eligibility"] == TREE
+    assert (made["eligibility"], made["eligibility_text"]) == (TREE, TEXT)
     patched = await api.patch(f"/v1/offers/{made['id']}", {"eligibility": 'country = "DE"'}, expect=200)
-    assert patched["eligibility"] == {"field": "country", "eq": "DE"}
+    assert (patched["eligibility"], patched["eligibility_text"]) == ({"field": "country", "eq": "DE"}, 'country = "DE"')
+    assert (await api.get("/v1/offers", expect=200))["data"] == [patched]
+    assert (await api.patch(f"/v1/offers/{made['id']}", {"eligibility": None}, expect=200))["eligibility_text"] is None
     assert (await draft(api, TEXT))["audience"] == TREE
 
 

@@ -135,7 +135,10 @@ class Amount:
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Items:
-    """The lines of touchpoints: their table by its columns, and what `items` can ask of a line."""
+    """The lines of touchpoints: their table by its columns, and what `items` can ask of a line.
+
+    Where a field stands in other rows, at most one of them belongs to a line.
+    """
 
     customer_id: Column
     touchpoint_id: Column

@@ -5,9 +5,11 @@ from functools import lru_cache
 from typing import Any, Final
 from uuid import UUID
 
+import orjson
 from sqlalchemy import ColumnElement, DateTime, Select, Text, Uuid, bindparam, cast, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from ..audience import print_text, read_tree
 from ..core.money import Money
 from ..core.read import Prepared, Reader, raw_json
 from ..customers.models import Customer
@@ -50,7 +52,15 @@ def document(row: Any) -> dict[str, Any]:
     members = list(found.items())
     place = [name for name, _ in members].index("margin_currency")
     members[place] = ("margin", None if minor is None else Money.from_minor(minor, currency).model_dump())
+    place = [name for name, _ in members].index("eligibility")
+    members.insert(place + 1, ("eligibility_text", _text_of(found["eligibility"])))
     return {name: raw_json(value) if name in _AS_JSON and isinstance(value, str) else value for name, value in members}
+
+
+def _text_of(eligibility: Any) -> str | None:
+    if eligibility is None:
+        return None
+    return print_text(read_tree(orjson.loads(eligibility) if isinstance(eligibility, str) else eligibility))
 
 
 _AS_JSON: Final = ("eligibility", "channels")

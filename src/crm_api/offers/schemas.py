@@ -52,6 +52,7 @@ _READ: dict[str, Any] = {
     "id": _ID,
     "code": "BIKES-10",
     **_EXAMPLE,
+    "eligibility_text": 'country in ("DE", "AT")',
     "product_count": 2,
     "version": 3,
     "created_at": "2026-01-01T09:30:00Z",
@@ -154,6 +155,7 @@ class OfferRead(Output):
     priority: int
     margin: Money | None
     eligibility: Audience | None
+    eligibility_text: Annotated[str | None, Field(description="The same as one canonical text, for people to read")]
     channels: dict[str, ContentRead]
     campaign: str | None
     product_count: Annotated[int, Field(description="Products it covers; `/v1/offers/{id}/products` lists them")]
