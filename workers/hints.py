@@ -46,7 +46,7 @@ def _worker(shift: Shift, settings: RedisSettings) -> Worker:
         redis_settings=settings,
         handle_signals=False,
         keep_result=0,
-        poll_delay=0.05,
+        poll_delay=0.02,
         max_jobs=50,
         job_timeout=20,
         job_serializer=orjson.dumps,

@@ -132,27 +132,27 @@ def facts(
 
     Times and money go as whole numbers. To write them as everywhere else took as long as all the rest together.
     """
-    microseconds = cast(func.date_part("epoch", Touchpoint.occurred_at) * 1_000_000, BigInteger)
-    statement = (
-        select(
-            Touchpoint.customer_id,
-            Touchpoint.kind,
-            microseconds.label("occurred_us"),
-            Touchpoint.amount_minor,
-            Touchpoint.currency,
-        )
-        .join(Customer, Customer.customer_id == Touchpoint.customer_id)
-        .where(
-            was_active(watermark),
-            Touchpoint.kind == any_(literal(kinds, ARRAY(Text))),
-            Touchpoint.recorded_at <= literal(watermark, DateTime(timezone=True)),
-        )
+    at = literal(watermark, DateTime(timezone=True))
+    # The archived are few and have an index: to look for them among these is quicker than for everybody else.
+    archived = select(Customer.customer_id).where(
+        Customer.customer_id == Touchpoint.customer_id, Customer.archived_at.is_not(None), Customer.archived_at <= at
     )
-    for column in (Touchpoint.customer_id, Customer.customer_id):
-        if first is not None:
-            statement = statement.where(column >= literal(first, Uuid))
-        if before is not None:
-            statement = statement.where(column < literal(before, Uuid))
+    microseconds = cast(func.date_part("epoch", Touchpoint.occurred_at) * 1_000_000, BigInteger)
+    statement = select(
+        Touchpoint.customer_id,
+        Touchpoint.kind,
+        microseconds.label("occurred_us"),
+        Touchpoint.amount_minor,
+        Touchpoint.currency,
+    ).where(
+        ~archived.exists(),
+        Touchpoint.kind == any_(literal(kinds, ARRAY(Text))),
+        Touchpoint.recorded_at <= at,
+    )
+    if first is not None:
+        statement = statement.where(Touchpoint.customer_id >= literal(first, Uuid))
+    if before is not None:
+        statement = statement.where(Touchpoint.customer_id < literal(before, Uuid))
     return statement
 
 

@@ -12,6 +12,7 @@ from sqlalchemy.types import TypeEngine
 
 from ..core.db import Base
 from ..core.money import minor_digits
+from ..core.streams import decimal_of
 from .models import RfmScore
 
 _LONGEST_REASON: Final = 255
@@ -133,7 +134,7 @@ def _money(name: str, stored: InstrumentedAttribute[Any], digits: int) -> ScoreC
         f"a decimal number with {digits} digits after the point",
         Numeric(),
         lambda amount: cast(amount * 10**digits, BigInteger),
-        cast(cast(stored, Numeric) / 10**digits, Numeric(24, digits)),
+        decimal_of(stored, digits),
     )
 
 

@@ -81,12 +81,13 @@ def strangers(table: ScoreTable, first: UUID | None, last: UUID | None, watermar
 
 
 def _is_stranger(table: ScoreTable, first: UUID | None, last: UUID | None, watermark: datetime) -> ColumnElement[bool]:
+    """Two questions, each answered by an index alone: is there such a customer, and is it one of the few archived."""
+    theirs = Customer.customer_id == table.staged.c.customer_id
     known = select(Customer.customer_id).where(
-        Customer.customer_id == table.staged.c.customer_id,
-        Customer.customer_id.between(literal(first, Uuid), literal(last, Uuid)),
-        was_active(watermark),
+        theirs, Customer.customer_id.between(literal(first, Uuid), literal(last, Uuid))
     )
-    return ~known.correlate(table.staged).exists()
+    gone = select(Customer.customer_id).where(theirs, Customer.archived_at.is_not(None), ~was_active(watermark))
+    return or_(~known.correlate(table.staged).exists(), gone.correlate(table.staged).exists())
 
 
 def keep(table: ScoreTable, part: AnalyticsRunPart, watermark: datetime) -> Insert:

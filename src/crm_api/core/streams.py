@@ -101,18 +101,17 @@ def instant_text(column: Column) -> ColumnElement[str]:
 
 def money_text(minor: Column, currency: Column) -> ColumnElement[str]:
     """Write minor units as decimal text with the digits of the currency."""
-    units = cast(minor, Numeric)
     texts = [
-        (currency == any_(literal(codes, ARRAY(Text))), _scaled(units, digits))
+        (currency == any_(literal(codes, ARRAY(Text))), decimal_of(minor, digits))
         for digits, codes in _unusual_digits().items()
     ]
-    return case(*texts, else_=_scaled(units, 2))
+    return case(*texts, else_=decimal_of(minor, 2))
 
 
-def _scaled(units: ColumnElement[Any], digits: int) -> ColumnElement[str]:
+def decimal_of(units: Column, digits: int) -> ColumnElement[str]:
     """Move the point of a whole number; numeric keeps as many digits behind it as the factor has."""
     factor = f"0.{'1'.rjust(digits, '0')}" if digits else "1"
-    return cast(units * literal_column(factor), Text)
+    return cast(cast(units, Numeric) * literal_column(factor), Text)
 
 
 def money_object(minor: Column, currency: Column) -> ColumnElement[Any]:

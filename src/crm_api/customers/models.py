@@ -4,7 +4,7 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, CheckConstraint, ForeignKey, Index, Text
+from sqlalchemy import ARRAY, CheckConstraint, ForeignKey, Index, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from ..core.db import Base
@@ -29,6 +29,7 @@ class Customer(Base):
         ),
         Index("ix_customer_created_at_customer_id", "created_at", "customer_id"),
         Index("ix_customer_display_name_normalized_customer_id", "display_name_normalized", "customer_id"),
+        Index("ix_customer_archived", "customer_id", postgresql_where=text("archived_at IS NOT NULL")),
         Index("ix_customer_tags_normalized", "tags_normalized", postgresql_using="gin"),
         {"info": {"on_erase": "anonymize"}},
     )

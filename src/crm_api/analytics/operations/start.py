@@ -9,6 +9,7 @@ from ...core.clock import now
 from ...core.ids import new_id
 from ...core.problems import InvalidRequest, finding
 from ...core.trail import record
+from ...core.watermark import watermark_at
 from ...jobs.operations import enqueue
 from .. import rules
 from ..models import AnalyticsRun
@@ -33,7 +34,7 @@ async def start_run(session: AsyncSession, wish: RunRequest, zone: ZoneInfo, *, 
         state="queued",
         parameters=parameters,
         as_of=as_of,
-        watermark=at,
+        watermark=await watermark_at(session, at),
         job_id=job.id,
         created_by=by,
         created_at=at,
