@@ -4,7 +4,7 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, SmallInteger
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, PrimaryKeyConstraint, SmallInteger
 from sqlalchemy.orm import Mapped, mapped_column
 
 from ..core.db import Base
@@ -88,11 +88,14 @@ class RfmScore(Base):
             name="scored",
         ),
         CheckConstraint("(status = 'ok') = (reason IS NULL)", name="reason"),
+        # In this order a run's rows stand together: they are added at the end of the key, and read and dropped as a
+        # range of it. The other order spread each run over all pages of the runs before it, and took a fifth longer.
+        PrimaryKeyConstraint("run_id", "customer_id"),
         {"info": {"on_erase": "delete"}},
     )
 
-    customer_id: Mapped[UUID] = mapped_column(primary_key=True)
-    run_id: Mapped[UUID] = mapped_column(primary_key=True)
+    customer_id: Mapped[UUID]
+    run_id: Mapped[UUID]
     amount_minor: Mapped[int] = mapped_column(BigInteger)
     part: Mapped[int]
     order_count: Mapped[int]
