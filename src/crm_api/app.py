@@ -76,6 +76,7 @@ from .segments import routes as segments
 from .segments.event_types import EVENT_TYPES as SEGMENT_EVENTS
 from .segments.fields import FIELDS as SEGMENT_FIELDS
 from .segments.operations import live_segments, segment_build, segment_check
+from .segments.timeline import SEGMENT_MOVES
 from .settings import Settings, SettingsWrong, read_settings
 from .touchpoints import product_routes as products
 from .touchpoints import routes as touchpoints
@@ -162,6 +163,7 @@ def create_app(settings: Settings, job_kinds: Sequence[JobKind] = JOB_KINDS) -> 
     app.state.job_kinds = {kind.name: kind for kind in kinds}
     app.state.catalog = catalog
     app.state.segment_uses = tuple(each.uses_of_segment for each in (segment_queries, offer_queries, campaign_queries))
+    app.state.timeline_parts = (SEGMENT_MOVES,)
     app.state.event_types = {each.name: each for each in EVENT_TYPES}
     app.state.message_signer = Signer(settings.secret_key.get_secret_value())
     app.state.decision_desk = Desk(catalog, settings.zone)

@@ -47,6 +47,7 @@ PROMISES = {
         '"counted_how":"exact"',
         '"definition_text":"sum(amount of order.placed, last 365 days) >= 500.00 EUR"',
         '"definition_text":"count(order.placed) >= 2 and never(order.placed, last 90 days)"',
+        '"kind":"segment.entered"',
     ),
     "events.md": (
         '"position":1,"type":"',

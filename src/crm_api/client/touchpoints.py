@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from ..touchpoints.schemas import TouchpointPage, TouchpointRead, TouchpointRecorded
+from ..touchpoints.schemas import TimelinePage, TouchpointPage, TouchpointRead, TouchpointRecorded
 from .session import ApiClient, Chunks, Param, Params
 
 CSV = "text/csv"
@@ -33,10 +33,12 @@ async def get_touchpoint(api: ApiClient, customer_id: UUID | str, touchpoint_id:
 
 async def read_timeline(
     api: ApiClient, customer_id: UUID | str, *, kinds: Sequence[str] = (), limit: int = 50, **params: Param
-) -> TouchpointPage:
-    """Read a page of a customer's timeline, newest first; `params` are the query parameters of the operation."""
+) -> TimelinePage:
+    """Read a page of a customer's timeline, newest first, with entries into segments and exits if the token may read
+    segments; `params` are the query parameters of the operation.
+    """
     query: Params = {"kind": list(kinds) or None, "limit": limit, **params}
-    return TouchpointPage.model_validate(await api.get(f"/v1/customers/{customer_id}/timeline", query))
+    return TimelinePage.model_validate(await api.get(f"/v1/customers/{customer_id}/timeline", query))
 
 
 async def list_touchpoints(

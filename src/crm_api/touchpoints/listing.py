@@ -12,6 +12,7 @@ from ..core.watermark import is_final
 from ..customers import queries as customers
 from ..customers.problems import CustomerNotFound
 from . import queries
+from .parts import TimelinePart
 from .schemas import TimelineParams, TouchpointListParams
 
 Values = dict[str, Any]
@@ -57,10 +58,13 @@ async def page_of_all(reads: Reader, params: TouchpointListParams, page: Listing
     return [queries.document(row) for row in await reads.rows(statement, limit=page.limit, **bound)]
 
 
-async def page_of_one(reads: Reader, customer_id: UUID, params: TimelineParams, page: Listing) -> list[Values]:
-    """Answer a page of one customer's timeline, and one row more. Errors: CustomerNotFound."""
+async def page_of_one(
+    reads: Reader, customer_id: UUID, params: TimelineParams, page: Listing, parts: tuple[TimelinePart, ...]
+) -> list[Values]:
+    """Answer a page of one customer's timeline with some parts, and one row more. Errors: CustomerNotFound."""
     bound = values_of(params)
-    statement = queries.timeline(frozenset(bound), after=page.after is not None, items=params.expand == "items")
+    expands = params.expand == "items"
+    statement = queries.timeline(frozenset(bound), after=page.after is not None, items=expands, parts=parts)
     if page.after is not None:
         at, bound["after_id"] = page.after
         bound["after_at"] = datetime.fromisoformat(at)
@@ -68,3 +72,11 @@ async def page_of_one(reads: Reader, customer_id: UUID, params: TimelineParams, 
     if not rows and await reads.row(customers.BY_ID, customer_id=customer_id) is None:
         raise CustomerNotFound(f"No customer {customer_id}")
     return [queries.document(row) for row in rows]
+
+
+async def one_of_one(reads: Reader, customer_id: UUID, id: UUID, parts: tuple[TimelinePart, ...]) -> Values | None:
+    """Answer one touchpoint of a customer, or what one of the parts shows under the id, or nothing."""
+    for statement in (queries.BY_ID, *(queries.shown_by_id(part) for part in parts)):
+        if (row := await reads.row(statement, customer_id=customer_id, id=id)) is not None:
+            return queries.document(row)
+    return None

@@ -9,6 +9,7 @@ from sqlalchemy import (
     ColumnElement,
     DateTime,
     Select,
+    Subquery,
     Text,
     Uuid,
     any_,
@@ -16,7 +17,9 @@ from sqlalchemy import (
     cast,
     func,
     literal_column,
+    null,
     select,
+    union_all,
 )
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 
@@ -24,6 +27,7 @@ from ..core.problems import InvalidRequest
 from ..core.read import Prepared, raw_json
 from ..core.streams import instant_text, money_object, money_text
 from .models import OrderItem, Touchpoint
+from .parts import TimelinePart
 from .rules import money_document
 from .schemas import TouchpointRead
 
@@ -43,20 +47,20 @@ _PLAIN: Final = (
     "campaign",
     "subject",
 )
-CONDITIONS: Final[dict[str, Callable[[Any], ColumnElement[bool]]]] = {
-    "kind": lambda value: Touchpoint.kind == any_(value),
-    "channel": lambda value: Touchpoint.channel == value,
-    "direction": lambda value: Touchpoint.direction == value,
-    "department": lambda value: Touchpoint.department == value,
-    "source": lambda value: Touchpoint.source == value,
-    "campaign": lambda value: Touchpoint.campaign == value,
-    "occurred_from": lambda value: Touchpoint.occurred_at >= value,
-    "occurred_until": lambda value: Touchpoint.occurred_at < value,
-    "recorded_until": lambda value: Touchpoint.recorded_at <= value,
-    "customer_from": lambda value: Touchpoint.customer_id >= value,
-    "customer_before": lambda value: Touchpoint.customer_id < value,
+CONDITIONS: Final[dict[str, Callable[[Any, Any], ColumnElement[bool]]]] = {
+    "kind": lambda of, value: of.kind == any_(value),
+    "channel": lambda of, value: of.channel == value,
+    "direction": lambda of, value: of.direction == value,
+    "department": lambda of, value: of.department == value,
+    "source": lambda of, value: of.source == value,
+    "campaign": lambda of, value: of.campaign == value,
+    "occurred_from": lambda of, value: of.occurred_at >= value,
+    "occurred_until": lambda of, value: of.occurred_at < value,
+    "recorded_until": lambda of, value: of.recorded_at <= value,
+    "customer_from": lambda of, value: of.customer_id >= value,
+    "customer_before": lambda of, value: of.customer_id < value,
 }
-"""Conditions by the names of the parameters that ask for them."""
+"""Conditions on touchpoints, or on rows like them, by the names of the parameters that ask for them."""
 _TYPES: Final[dict[str, Any]] = {
     "kind": ARRAY(Text),
     "occurred_from": _TIME,
@@ -127,21 +131,51 @@ BY_ID: Final = Prepared(documents(items=True).where(*_THIS))
 HASH_BY_ID: Final = Prepared(visible().add_columns(Touchpoint.content_hash).where(*_THIS))
 
 
-def _bound(names: frozenset[str]) -> list[ColumnElement[bool]]:
-    return [CONDITIONS[name](bindparam(name, type_=_TYPES.get(name, Text()))) for name in sorted(names)]
+def _bound(names: frozenset[str], of: Any = Touchpoint) -> list[ColumnElement[bool]]:
+    return [CONDITIONS[name](of, bindparam(name, type_=_TYPES.get(name, Text()))) for name in sorted(names)]
 
 
 @lru_cache
-def timeline(names: frozenset[str], *, after: bool, items: bool) -> Prepared:
+def timeline(names: frozenset[str], *, after: bool, items: bool, parts: tuple[TimelinePart, ...] = ()) -> Prepared:
     """Answer a page of one customer's timeline, newest first; binds the filter, `customer_id`, `limit`, and behind a
     cursor `after_at` and `after_id`.
+
+    What other domains show there is cut to a page as the touchpoints are, and both are put in order together.
     """
-    statement = documents(items=items).where(_THIS[0], *_bound(names))
+    touchpoints = documents(items=items).where(_THIS[0], *_bound(names))
+    found = [_newest(touchpoints, Touchpoint, after=after)]
+    for part in parts:
+        rows = _shown(part, items=items)
+        found.append(_newest(select(rows).where(*_bound(names, rows.c)), rows.c, after=after))
+    if not parts:
+        return Prepared(found[0])
+    together = union_all(*(select(each.subquery()) for each in found)).subquery("timeline")
+    return Prepared(_newest(select(together), together.c, after=False))
+
+
+def _newest(statement: Select[Any], of: Any, *, after: bool) -> Select[Any]:
     if after:
         at, id = bindparam("after_at", type_=_TIME), bindparam("after_id", type_=Uuid())
         # The first condition is what the index is entered by; the second sorts out those of the very same instant.
-        statement = statement.where(Touchpoint.occurred_at <= at, (Touchpoint.occurred_at < at) | (Touchpoint.id > id))
-    return Prepared(statement.order_by(Touchpoint.occurred_at.desc(), Touchpoint.id).limit(bindparam("limit")))
+        statement = statement.where(of.occurred_at <= at, (of.occurred_at < at) | (of.id > id))
+    return statement.order_by(of.occurred_at.desc(), of.id).limit(bindparam("limit"))
+
+
+def _shown(part: TimelinePart, *, items: bool) -> Subquery:
+    """Answer what a part shows of a customer with the columns of `documents`; binds `customer_id`."""
+    rows = part.rows(_THIS[0].right).subquery()
+    columns = documents(items=items).selected_columns
+    no_items: ColumnElement[Any] = literal_column("'[]'::text")
+    shown = [no_items if each.name == "items" else rows.c.get(each.name, cast(null(), each.type)) for each in columns]
+    names = [each.name for each in columns]
+    return select(*(each.label(name) for each, name in zip(shown, names, strict=True))).subquery(part.name)
+
+
+@lru_cache
+def shown_by_id(part: TimelinePart) -> Prepared:
+    """Answer one of the things that a part shows of a customer; binds `customer_id` and `id`."""
+    rows = _shown(part, items=True)
+    return Prepared(select(rows).where(rows.c.id == bindparam("id", type_=Uuid())))
 
 
 @lru_cache
@@ -166,7 +200,9 @@ def exported(values: Mapping[str, Any], form: str, fields: Sequence[str] | None)
     whole = FIELDS if form == "ndjson" else tuple(name for name in columns if name != "items")
     chosen = chosen_fields(fields, columns) or whole
     statement = visible().add_columns(*(columns[name]().label(name) for name in chosen))
-    conditions = [CONDITIONS[name](bindparam(name, value, _TYPES.get(name, Text()))) for name, value in values.items()]
+    conditions = [
+        CONDITIONS[name](Touchpoint, bindparam(name, value, _TYPES.get(name, Text()))) for name, value in values.items()
+    ]
     return statement.where(*conditions).order_by(Touchpoint.customer_id, Touchpoint.id)
 
 

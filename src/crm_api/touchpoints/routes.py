@@ -20,8 +20,10 @@ from ..core.streams import stream, wants
 from ..customers.catalog import FieldCatalog
 from ..customers.problems import CustomerNotFound
 from . import listing, operations, queries, searching
+from .parts import shares_of
 from .problems import CustomerUnknown, TouchpointConflict, TouchpointNotFound
 from .schemas import (
+    TimelinePage,
     TimelineParams,
     TouchpointCreate,
     TouchpointListParams,
@@ -124,16 +126,22 @@ async def search_touchpoints(
 @router.get(
     "/v1/customers/{customer_id}/timeline",
     summary="Read a customer's timeline",
-    response_model=TouchpointPage,
+    response_model=TimelinePage,
     responses=problems(CustomerNotFound),
 )
 async def read_timeline(
-    request: Request, customer_id: UUID, params: Annotated[TimelineParams, Query()], reads: Reads, _who: CanRead
+    request: Request, customer_id: UUID, params: Annotated[TimelineParams, Query()], reads: Reads, who: CanRead
 ) -> Response:
-    """Answer what happened between a customer and the business, the newest first. Scope: touchpoints:read."""
+    """Answer what happened between a customer and the business, the newest first. Entries into segments and exits stand
+    among it, read from the memberships, for callers who may read segments; else `withheld` names them.
+
+    Scopes: touchpoints:read, and for entries and exits segments:read.
+    """
     page = Listing(request, params)
-    documents = await listing.page_of_one(reads, customer_id, params, page)
-    return page.answer(documents, lambda each: [each["occurred_at"], each["id"]])
+    parts = shares_of(request.app.state.timeline_parts, params.kind, who.scopes)
+    documents = await listing.page_of_one(reads, customer_id, params, page, parts.shown)
+    withheld = [{"kinds": part.kinds, "scope": part.scope} for part in parts.withheld]
+    return page.answer(documents, lambda each: [each["occurred_at"], each["id"]], withheld=withheld)
 
 
 @router.get(
@@ -142,9 +150,15 @@ async def read_timeline(
     response_model=TouchpointRead,
     responses=problems(TouchpointNotFound),
 )
-async def read_touchpoint(customer_id: UUID, touchpoint_id: UUID, reads: Reads, _who: CanRead) -> Response:
-    """Answer one touchpoint, with the lines of an order. Scope: touchpoints:read."""
-    row = await reads.row(queries.BY_ID, customer_id=customer_id, id=touchpoint_id)
-    if row is None:
+async def read_touchpoint(
+    request: Request, customer_id: UUID, touchpoint_id: UUID, reads: Reads, who: CanRead
+) -> Response:
+    """Answer one touchpoint, with the lines of an order, or whatever else the timeline shows under this id.
+
+    Scopes: touchpoints:read, and for entries and exits segments:read.
+    """
+    parts = shares_of(request.app.state.timeline_parts, None, who.scopes).shown
+    document = await listing.one_of_one(reads, customer_id, touchpoint_id, parts)
+    if document is None:
         raise TouchpointNotFound(f"Customer {customer_id} has no touchpoint {touchpoint_id}")
-    return answer(queries.document(row))
+    return answer(document)

@@ -185,6 +185,33 @@ class TouchpointPage(Output):
     next_cursor: NextCursor
 
 
+class WithheldKinds(Output):
+    """Things that the timeline has, but not for this caller."""
+
+    kinds: list[str]
+    scope: Annotated[str, Field(description="What a token needs to see them")]
+
+
+class TimelinePage(TouchpointPage):
+    """A page of a customer's timeline: touchpoints, and other things in the same form."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "data": [{**_STORED, "items": None}],
+                    "next_cursor": "bmV4dA",
+                    "withheld": [{"kinds": ["segment.entered", "segment.exited"], "scope": "segments:read"}],
+                }
+            ]
+        }
+    )
+
+    withheld: Annotated[
+        list[WithheldKinds], Field(description="What was asked for and is left out, since the token lacks a scope")
+    ]
+
+
 class _Filter(ListParams):
     """What narrows both lists."""
 
