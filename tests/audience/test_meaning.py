@@ -20,7 +20,7 @@ from crm_api.audience.operands import Pattern
 from crm_api.core.embedded import ThrowawayPostgres
 from crm_api.core.read import Prepared, Reader
 
-from .trees import PATTERNS, WINDOWS, Json, trees
+from .trees import PATTERNS, WINDOWS, Json, distances, trees
 from .world import CATALOG, KINDS, MOMENTS, Person, Touched, customer, metadata, people, rows
 
 PEOPLE = list(people(400, Random(2)))
@@ -70,6 +70,13 @@ async def test_sql_and_evaluator_agree_about_everybody(
     world: AsyncConnection, reader: Reader, tree: Json, moment: Moment
 ) -> None:
     assert await chosen(world, tree, moment) == await judged(reader, tree, moment)
+
+
+@slow
+@given(tree=distances)
+async def test_they_agree_how_far_it_is(world: AsyncConnection, reader: Reader, tree: Json) -> None:
+    for each in (tree, {"not": tree}):
+        assert await chosen(world, each, MOMENTS[0]) == await judged(reader, each, MOMENTS[0])
 
 
 @settings(slow, max_examples=40)
@@ -182,6 +189,18 @@ async def test_the_timeline_index_serves_an_aggregate(world: AsyncConnection) ->
     await world.execute(text("SET LOCAL enable_seqscan = on"))
     scanned = next(number for number, line in enumerate(plan) if "world_timeline" in line)
     assert "customer_id" in plan[scanned + 1] and "occurred_at" in plan[scanned + 1], plan
+
+
+async def test_nearness_is_looked_up_in_a_box(world: AsyncConnection) -> None:
+    near = {"distance": "home", "latitude": 52.5, "longitude": 13.4, "lte": {"length": 25, "unit": "km"}}
+    prepared = Prepared(select(customer.c.customer_id).where(condition(read_tree(near), CATALOG, MOMENTS[0])))
+    driver = (await world.get_raw_connection()).driver_connection
+    assert driver is not None
+    await world.execute(text("SET LOCAL enable_seqscan = off"))
+    plan = [row[0] for row in await driver.fetch(f"EXPLAIN {prepared.sql}", *prepared.arguments({}))]
+    await world.execute(text("SET LOCAL enable_seqscan = on"))
+    scanned = next(number for number, line in enumerate(plan) if "world_places" in line)
+    assert "latitude" in plan[scanned + 1] and "longitude" in plan[scanned + 1], plan
 
 
 class _Counting(Reader):

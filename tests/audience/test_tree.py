@@ -189,7 +189,7 @@ def test_trees_as_large_as_allowed_are_read() -> None:
 def test_the_schema_names_every_kind_of_node() -> None:
     schema = Body.model_json_schema()
     kinds = {branch.__name__ for branch in KINDS}
-    assert kinds | {"Audience", "Value", "Money", "Touchpoints"} == set(schema["$defs"])
+    assert kinds | {"Audience", "Value", "Money", "Length", "Touchpoints"} == set(schema["$defs"])
     assert {branch["$ref"].split("/")[-1] for branch in schema["$defs"]["Audience"]["oneOf"]} == kinds
     assert all(schema["$defs"][kind]["examples"] for kind in kinds)
     assert all(schema["$defs"][kind]["additionalProperties"] is False for kind in kinds)

@@ -4,7 +4,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from .world import KINDS, NAMES, SEGMENTS, SKUS
+from .world import KINDS, NAMES, PLACES, SEGMENTS, SKUS
 
 Json = dict[str, Any]
 
@@ -216,5 +216,27 @@ _buckets = st.builds(
     lambda name, of, count: {"bucket": name, "of": of} | count, st.sampled_from(["a", "b "]), st.integers(2, 6), _counts
 )
 
-trees = _branched(st.one_of(_field_tests, _segments, _buckets, _aggregates, _aggregates), 6)
+_lengths = st.one_of(
+    st.sampled_from([0, 0.5, 27.123, 100, 5000, 20_015, 20_100]).map(lambda length: {"length": length, "unit": "km"}),
+    st.sampled_from([0, 1, 22239, 20_015_115, 1_000_000_000]).map(lambda length: {"length": length, "unit": "m"}),
+    st.sampled_from([0, 16.5, 6000, 12_436.94]).map(lambda length: {"length": length, "unit": "mi"}),
+)
+_METERS = {"km": 1000.0, "m": 1.0, "mi": 1609.344}
+_points = st.one_of(
+    st.sampled_from(PLACES),
+    st.tuples(st.floats(-90, 90), st.floats(-180, 180)),
+    st.sampled_from([(52, 13), (-1e-7, 180)]),
+)
+distances = st.builds(
+    lambda point, compared: {"distance": "home", "latitude": point[0], "longitude": point[1]} | compared,
+    _points,
+    st.one_of(
+        st.builds(lambda operator, length: {operator: length}, st.sampled_from(["gt", "gte", "lt", "lte"]), _lengths),
+        st.lists(_lengths, min_size=2, max_size=2).map(
+            lambda ends: {"between": sorted(ends, key=lambda end: end["length"] * _METERS[end["unit"]])}
+        ),
+    ),
+)
+
+trees = _branched(st.one_of(_field_tests, _segments, _buckets, distances, _aggregates, _aggregates), 6)
 """Trees of every kind of node, which the catalog of the world accepts."""

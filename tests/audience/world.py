@@ -15,6 +15,7 @@ from sqlalchemy import (
     Column,
     Date,
     DateTime,
+    Double,
     Index,
     Integer,
     MetaData,
@@ -49,6 +50,8 @@ customer = _temporary(
     Column("balance_currency", Text),
     Column("tags", ARRAY(Text)),
     Column("time_zone", Text),
+    Column("latitude", Double),
+    Column("longitude", Double),
 )
 label = _temporary("world_label", Column("customer_id", Uuid), Column("label", Text))
 score = _temporary("world_score", Column("customer_id", Uuid), Column("recency", Integer), Column("spent", BigInteger))
@@ -74,6 +77,7 @@ item = _temporary(
     Column("paid", BigInteger),
 )
 product = _temporary("world_product", Column("sku", Text, primary_key=True), Column("category", Text))
+Index("world_places", customer.c.latitude, customer.c.longitude, postgresql_where=customer.c.latitude.is_not(None))
 Index("world_timeline", touchpoint.c.customer_id, touchpoint.c.occurred_at.desc(), touchpoint.c.id)
 
 CUSTOMER = frozenset({"customer"})
@@ -158,6 +162,13 @@ CATALOG = Catalog(
             depends_on=CUSTOMER,
         ),
         Field(name="time_zone", type="choice", column=customer.c.time_zone, depends_on=frozenset({"zone"})),
+        Field(
+            name="home",
+            type="place",
+            column=customer.c.latitude,
+            beside=customer.c.longitude,
+            depends_on=frozenset({"home"}),
+        ),
         Field(name="tags", type="set", column=customer.c.tags, depends_on=CUSTOMER),
         Field(
             name="labels",
@@ -202,6 +213,25 @@ MOMENTS = (
     Moment(datetime(2026, 3, 31, 21, 59, 59, 999_999, tzinfo=UTC), ZoneInfo("Europe/Berlin")),
     Moment(datetime(2024, 2, 29, 10, tzinfo=UTC), ZoneInfo("Australia/Lord_Howe")),
     Moment(datetime(2026, 5, 1, tzinfo=UTC), ZoneInfo("UTC")),
+)
+# Towns, and where a formula or a box may go wrong: poles, the date line, the equator, opposite ends of the earth.
+PLACES = (
+    (52.52, 13.405),
+    (52.3906, 13.0645),
+    (48.1374, 11.5755),
+    (-33.8688, 151.2093),
+    (0.0, 0.0),
+    (0.0, 180.0),
+    (0.0, -180.0),
+    (0.0, -179.999999),
+    (-16.5, 179.9),
+    (-16.5, -179.9),
+    (90.0, 0.0),
+    (90.0, 135.0),
+    (-90.0, -45.0),
+    (89.9, -170.0),
+    (89.9, 10.0),
+    (-52.52, -166.595),
 )
 SEGMENTS = (UUID(int=1), UUID(int=2))
 NAMES = ("anna", "strasse", "100%_\\", "a*b", "")
@@ -252,6 +282,8 @@ class Person:
     balance_currency: str | None
     tags: list[str] | None
     time_zone: str | None
+    latitude: float | None
+    longitude: float | None
     labels: list[str] = field(default_factory=list)
     scores: list[tuple[int | None, int | None]] = field(default_factory=list)
     segments: list[UUID] = field(default_factory=list)
@@ -262,6 +294,7 @@ def people(number: int, random: Random) -> Iterator[Person]:
     """Make people with a fact missing as often as not, and every present one on an edge."""
     for position in range(number):
         balance = _maybe(random, (-5, 0, 100, 1230))
+        place = _maybe(random, (*PLACES, (random.uniform(-90, 90), random.uniform(-180, 180)))) or (None, None)
         yield Person(
             customer_id=UUID(int=position),
             name=_maybe(random, NAMES),
@@ -274,6 +307,8 @@ def people(number: int, random: Random) -> Iterator[Person]:
             seen_at=_maybe(random, edges()),
             balance=balance,
             balance_currency=None if balance is None else random.choice(CURRENCIES),
+            latitude=place[0],
+            longitude=place[1],
             tags=_maybe(random, ([], ["vip"], ["vip", "new"])),
             labels=random.sample(["vip", "new"], random.randrange(3)),
             scores=[] if random.random() < 0.4 else [(_maybe(random, (1, 5)), _maybe(random, (0, 50_000)))],

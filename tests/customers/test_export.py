@@ -60,6 +60,8 @@ async def test_csv_is_flat(api: Api, query: str) -> None:
         "city": "New York",
         "region": "",
         "country": "US",
+        "latitude": "",
+        "longitude": "",
         "tags": "newsletter;VIP",
         "custom_fields": "{}",
         "version": "1",

@@ -106,6 +106,24 @@ async def test_only_what_depends_on_the_write_is_looked_at(
     assert (await builder.catch_up())["looked_at"] == 3, "someone new may be in any"
 
 
+async def test_who_moves_is_near_at_once_and_told_how_near(api: Api, builder: Builder, register: Register) -> None:
+    ann = await register("Ann")
+    segment_id = await builder.define("Near the shop", "distance(address, 52.52, 13.405) <= 25 km")
+    await builder.build(segment_id)
+    assert await builder.members(segment_id) == []
+    for longitude, meters, members in ((13.1, 20_761, ["Ann"]), (13.0, 27_500, [])):  # worked out on a plane
+        place = {"city": "Berlin", "latitude": 52.5, "longitude": longitude}
+        await api.patch(f"/v1/customers/{ann}", {"addresses": [place]}, expect=200)
+        await builder.catch_up()
+        assert await builder.members(segment_id) == members
+        told = await api.get(f"/v1/segments/{segment_id}/explain/{ann}", expect=200)
+        length, unit = told["explanation"]["value"].values()
+        assert abs(length - meters) < 20 and unit == "m"
+        assert told["meets_definition"] is bool(members)
+    shown = await api.post("/v1/segments/preview", {"definition": "distance(address, 52.5, 13) < 1 m"}, expect=200)
+    assert (shown["count"], [each["display_name"] for each in shown["sample"]]) == (1, ["Ann"])
+
+
 async def test_loads_and_consents_are_marked_too(api: Api, builder: Builder, register: Register) -> None:
     ann = await register("Ann")
     wanted = {"all": [BROWSED, {"field": "consent.email.marketing", "eq": "granted"}]}

@@ -3,6 +3,7 @@
 from .catalog import OPERATORS, Amount, Catalog, Column, Countable, Field, FieldType, Items, Rows, Test
 from .check import AudienceRefused, Finding, check, checked
 from .depends import DAY, depends_on, next_move, rolling_windows, windows_of
+from .distance import DistanceTo
 from .evaluate import Explained, Judge, explain, judge
 from .facts import Facts, NotLoaded
 from .load_facts import FactLoader, load_facts
@@ -51,6 +52,7 @@ __all__ = [
     "Catalog",
     "Column",
     "Countable",
+    "DistanceTo",
     "Explained",
     "FactLoader",
     "Facts",

@@ -13,7 +13,7 @@ from .values import Operator
 from .windows import Moment
 
 FieldType = Literal[
-    "text", "choice", "integer", "number", "boolean", "date", "datetime", "money", "set", "json", "segment"
+    "text", "choice", "integer", "number", "boolean", "date", "datetime", "money", "set", "json", "place", "segment"
 ]
 Column = ColumnElement[Any] | InstrumentedAttribute[Any]
 Test = Callable[[Column], ColumnElement[bool]]
@@ -32,6 +32,7 @@ OPERATORS: Final[dict[FieldType, tuple[Operator, ...]]] = {
     "money": ("eq", "ne", *_ORDERED),
     "set": ("has",),
     "json": (*_EQUAL, "gt", "gte", "lt", "lte", "between", "like", "known"),
+    "place": (),
     "segment": (),
 }
 
@@ -55,13 +56,15 @@ class Field:
     Types and what their column holds: `text` the normalized form (core.text.normalized); `choice` a code, compared
     exactly, with `choices` a closed list; `integer`; `number` numeric; `boolean`; `date`; `datetime` timestamptz;
     `money` integer minor units; `set` an array, or one element per row, of normalized text; `json` an element of a
-    jsonb object, whose values are compared with values of their own kind; `segment` its id.
+    jsonb object, whose values are compared with values of their own kind; `place` its latitude in degrees, with the
+    longitude `beside`; `segment` its id.
 
     column: where the value stands; for what changes by the mere passing of time, what to make of a moment.
     rows: where the column is, if not on the customer's own row; a customer has the value if any such row has.
     where: what the columns of those rows must be.
     depends_on: names of what is written when the answer changes, for example "customer" or "score:rfm".
     currency: money only; the column with the currency beside the amount, or the one currency all amounts are in.
+    beside: place only; the column with the longitude.
     unit: what numbers count, for people: "days".
     source: where the fact comes from, for people: "profile", "custom", "score".
     is_context: it is no fact about a customer: it is told with a live decision, and bound by the name of the parameter.
@@ -79,6 +82,7 @@ class Field:
     choices: tuple[str, ...] | None = None
     operators: tuple[Operator, ...] | None = None
     currency: Column | str | None = None
+    beside: Column | None = None
     source: str = "profile"
     is_context: bool = False
     names: Prepared | None = None
@@ -86,6 +90,8 @@ class Field:
     def __post_init__(self) -> None:
         if (self.type == "money") != (self.currency is not None):
             raise ValueError(f"{self.name}: money, and only money, has a currency")
+        if (self.type == "place") != (self.beside is not None):
+            raise ValueError(f"{self.name}: a place, and only a place, has a longitude")
         if self.where and self.rows is None:
             raise ValueError(f"{self.name}: there is but one own row, which needs no choosing")
 

@@ -8,6 +8,7 @@ from typing import Any, Final
 from pydantic import MISSING
 
 from .catalog import Amount, Catalog, Countable, FieldType
+from .distance import DistanceTo
 from .names import nearest
 from .operands import WrongOperand, operand
 from .touchpoint_nodes import (
@@ -26,6 +27,7 @@ from .written import Place
 
 _MOST_FINDINGS: Final = 20
 _NO_CONTEXT: Final = "no-context-here"
+_INSTEAD: Final[dict[FieldType, str]] = {"place": "no comparison; ask how far it is, as in distance(…) <= 25 km"}
 _WHOSE: Final = ("count", "of", "never", "first", "latest")
 
 
@@ -136,6 +138,8 @@ def _in_node(node: Audience, catalog: Catalog, pointer: str) -> Iterator[Finding
             yield _not_here(f"{pointer}/segment_name", "A segment by its name")
         case InBucket():
             yield from _in_bucket(node, catalog, pointer)
+        case DistanceTo():
+            yield from _in_distance(node, catalog, pointer)
         case _:
             yield from _over_touchpoints(node, catalog, pointer)
 
@@ -147,7 +151,7 @@ def _in_field_test(node: FieldTest, catalog: Catalog, pointer: str) -> Iterator[
         near = catalog.nearest(node.field)
         yield Finding(f"{pointer}/field", "unknown-field", f"No field is called {node.field}{_hint(near)}", near)
     elif operator not in field.offered:
-        offered = ", ".join(field.offered) or "none here"
+        offered = ", ".join(field.offered) or _INSTEAD.get(field.type, "none here")
         detail = f"{field.name} ({field.type}) offers {offered}"
         yield Finding(f"{pointer}/{operator}", "operator-not-offered", detail, nearest(operator, field.offered))
     else:
@@ -155,6 +159,18 @@ def _in_field_test(node: FieldTest, catalog: Catalog, pointer: str) -> Iterator[
             detail = f"{field.name} is told with a decision only: it can be asked where an offer says who may get it"
             yield Finding(f"{pointer}/field", _NO_CONTEXT, detail)
         yield from _in_operand(field, operator, raw, pointer)
+
+
+def _in_distance(node: DistanceTo, catalog: Catalog, pointer: str) -> Iterator[Finding]:
+    places = [each.name for each in catalog if each.type == "place"]
+    if not places:
+        yield _not_here(f"{pointer}/distance", "A distance")
+    elif node.distance not in places:
+        near = nearest(node.distance, places) or places[0]
+        yield Finding(f"{pointer}/distance", "no-place", f"{node.distance} is no place{_hint(near)}", near)
+    meters = node.meters
+    if isinstance(meters, list) and meters[0] > meters[1]:
+        yield Finding(f"{pointer}/between", "empty-range", "nothing is between them: lengths are given as [near, far]")
 
 
 def _in_bucket(node: InBucket, catalog: Catalog, pointer: str) -> Iterator[Finding]:

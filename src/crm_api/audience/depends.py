@@ -7,6 +7,7 @@ from typing import Final
 from pydantic import MISSING
 
 from .catalog import Catalog
+from .distance import DistanceTo
 from .touchpoint_nodes import FirstTouchpoint, LatestTouchpoint, OverTouchpoints, Touchpoints
 from .tree import AllOf, AnyOf, Audience, FieldTest, InSegment, Not
 from .windows import Moment
@@ -114,6 +115,9 @@ def _names(tree: Audience, catalog: Catalog) -> Iterator[str]:
                 field = catalog.get(name)
                 yield from field.depends_on if field else ()
                 yield from _zone(leaf, catalog)
+            case DistanceTo(distance=name):
+                field = catalog.get(name)
+                yield from field.depends_on if field else ()
             case FirstTouchpoint() | LatestTouchpoint():
                 yield from _zone(leaf, catalog)
             case InSegment(segment=segment):

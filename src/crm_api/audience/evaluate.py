@@ -9,6 +9,7 @@ from pydantic import MISSING
 from .buckets import bucket_of
 from .catalog import Catalog
 from .check import checked
+from .distance import DistanceTo, Point, meters_between
 from .facts import Facts, NotLoaded, Values
 from .memory_tests import Test, compared, shown, test_of
 from .memory_touchpoints import over_touchpoints
@@ -126,6 +127,8 @@ def _ready(node: Audience, catalog: Catalog) -> Judge:
         case InBucket(bucket=name, of=buckets):
             met = compared(*node.comparison)
             return _Leaf(node, lambda facts: bucket_of(name, buckets, facts.customer_id), met, int)
+        case DistanceTo():
+            return _distance(node)
         case InNamedSegment():
             raise AssertionError("check() lets no name of a segment through")
         case _:
@@ -139,6 +142,19 @@ def _values(facts: Any, name: str) -> Values:
     except KeyError:
         raise NotLoaded(name) from None
     return found
+
+
+def _distance(node: DistanceTo) -> Judge:
+    point, met = node.point, compared(node.comparison[0], node.meters)
+
+    def look(facts: Any) -> float | None:
+        (place,) = _values(facts, node.distance)
+        return None if place is None else meters_between(point, Point(*place))
+
+    def show(meters: float | None) -> Any:
+        return None if meters is None else {"length": int(meters), "unit": "m"}
+
+    return _Leaf(node, look, lambda meters, facts: meters is not None and met(meters, facts), show)
 
 
 def _field_test(node: FieldTest, catalog: Catalog) -> Judge:

@@ -17,7 +17,7 @@ EVER: Final = datetime(1, 1, 1, tzinfo=UTC)
 
 Values = tuple[Any, ...]
 """Of one field: one value on the own row, which may be None; of other rows one for each row. Money is minor units and
-currency.
+currency, a place latitude and longitude.
 """
 Quantity = tuple[Any, str | None]
 """Something that is added up: minor units and their currency, or a number and None."""

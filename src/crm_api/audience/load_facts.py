@@ -29,6 +29,7 @@ from sqlalchemy import (
 
 from ..core.read import Prepared, Reader
 from .catalog import Amount, Catalog, Column, Countable, Field, FieldType, Items, Rows
+from .distance import DistanceTo
 from .facts import EVER, Facts, History, Line, Quantity, Touched, Values
 from .moving import moving_bounds
 from .sql_touchpoints import table_of, window_of
@@ -111,6 +112,9 @@ class _Wanted:
                     if (asked := self._catalog.get(name)) is not None:
                         self.fields[name] = asked
                     self._add_calendar(leaf)
+                case DistanceTo(distance=name):
+                    if (asked := self._catalog.get(name)) is not None:
+                        self.fields[name] = asked
                 case FirstTouchpoint() | LatestTouchpoint():
                     self._add_calendar(leaf)
                 case InSegment():
@@ -182,7 +186,8 @@ class _Place:
 
     name: str
     value: int
-    currency: int | str | None
+    beside: int | str | None
+    """Of money the currency, or where it stands; of a place where the longitude stands."""
     where: tuple[tuple[int, str], ...]
     decode: Callable[[Any], Any] | None
 
@@ -190,8 +195,8 @@ class _Place:
         value = row[self.value]
         if value is None:
             return None
-        if self.currency is not None:
-            return value, self.currency if isinstance(self.currency, str) else row[self.currency]
+        if self.beside is not None:
+            return value, self.beside if isinstance(self.beside, str) else row[self.beside]
         return value if self.decode is None else self.decode(value)
 
     def fits(self, row: Any) -> bool:
@@ -205,11 +210,12 @@ _DECODED: Final[Mapping[FieldType, Callable[[Any], Any]]] = {
 
 
 def _place(asked: Field, columns: _Columns) -> _Place:
-    currency = asked.currency if isinstance(asked.currency, str | None) else columns.place(asked.currency)
+    beside = asked.currency if asked.beside is None else asked.beside
+    beside = beside if isinstance(beside, str | None) else columns.place(beside)
     where = tuple((columns.place(column), value) for column, value in asked.where)
     column = asked.column_at(_SOME_MOMENT)
     value = columns.place(cast(column, Text) if asked.type == "json" else column)
-    return _Place(asked.name, value, currency, where, _DECODED.get(asked.type))
+    return _Place(asked.name, value, beside, where, _DECODED.get(asked.type))
 
 
 class _Quantities:

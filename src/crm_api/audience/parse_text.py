@@ -27,6 +27,7 @@ FUNCTIONS: Final = (
     "bucket",
     "consents",
     "count",
+    "distance",
     "first",
     "in_segment",
     "latest",
@@ -102,6 +103,8 @@ class _Load:
 
     def __init__(self) -> None:
         self._depth = self._tests = self._values = 0
+        self._is_distance_next = self._is_distance = False
+        """Whether what is compared, next or now, is a distance, so that numbers have units of length."""
         self.latest: list[Token] = []
         """The latest three tokens."""
 
@@ -117,14 +120,17 @@ class _Load:
                 self._depth -= 1
             case "SIGN" | "IN" | "LIKE" | "HAS" | "IS" | "BETWEEN" | "WITHIN" | "NEVER" | "NOT":
                 self._tests += 1
+                self._is_distance, self._is_distance_next = self._is_distance_next, False
                 if self._tests > MOST_NODES:
                     raise _excess(token, "too-many-nodes", f"has at most {MOST_NODES} nodes")
             case "TEXT" | "NUMBER" | "DAY" | "TRUE" | "FALSE":
                 self._values += 1
                 if self._values > _MOST_VALUES:
                     raise _excess(token, "too-many-values", f"lists at most {MOST_VALUES_IN_ALL} values in all")
+            case "DISTANCE":
+                self._is_distance_next = True
             case "WORD" if [each.type for each in self.latest[-2:-1]] == ["NUMBER"] and len(token) != 3:
-                if self.latest[0].type not in ("LAST", "NEXT"):
+                if self.latest[0].type not in ("LAST", "NEXT") and not self._is_distance:
                     near = nearest(token, ("and", "or"))
                     detail = f'{_shown(token)} stands where "and", "or" or a currency is expected'
                     raise TextRefused(place_of(token), "unexpected", _hinted(detail, near), near)

@@ -5,7 +5,7 @@
       and count(page.viewed where properties.path like "/bikes/*", from 2026-01-01 until 2026-07-01) >= 3
       and share(items.paid of order.placed with items (department = "GROCERY"), last 12 months) >= 0.3
       and latest(order.placed) within last 30 days and never(order.returned)
-      and birth_date anniversary within next 7 days
+      and birth_date anniversary within next 7 days and distance(address, 52.52, 13.4) <= 25 km
 
 `not` binds closest, then `and`, then `or`. Parentheses stand wherever a branch is a branch of its own, and `all(x)`,
 `any(x)` for branches of one, so that two different trees never have one text. Text is quoted as in JSON, a name that
@@ -19,6 +19,7 @@ from typing import Any, Final
 from pydantic import MISSING
 
 from ..core.money import Money
+from .distance import DistanceTo, Length
 from .touchpoint_nodes import (
     FirstTouchpoint,
     LatestTouchpoint,
@@ -33,8 +34,9 @@ from .tree import AllOf, AnyOf, Audience, FieldTest, InBucket, InNamedSegment, I
 from .values import Operator
 
 _WORDS: Final = (
-    "all and anniversary any average avg between birthday bucket consents count false first from has in in_segment is "
-    "items known last latest leap like never next not of or share sum true unknown until where with within"
+    "all and anniversary any average avg between birthday bucket consents count distance false first from has in "
+    "in_segment is items known last latest leap like never next not of or share sum true unknown until where with "
+    "within"
 )
 RESERVED: Final = frozenset(_WORDS.split())
 _PLAIN: Final = re.compile(r"[a-z_][a-z0-9_]*(\.[a-z0-9_]+)*")
@@ -74,6 +76,8 @@ def _node(node: Audience, within: int) -> str:
             return _compared(_name(name), *node.comparison) + _leap(node)
         case InBucket(bucket=name, of=buckets):
             return _compared(f"bucket({_value(name)}, {buckets})", *node.comparison)
+        case DistanceTo(distance=name, latitude=latitude, longitude=longitude):
+            return _compared(f"distance({_name(name)}, {_number(latitude)}, {_number(longitude)})", *node.comparison)
         case NeverTouched():
             return f"never({_over(node)})"
         case FirstTouchpoint() | LatestTouchpoint():
@@ -138,4 +142,10 @@ def _name(name: str) -> str:
 def _value(value: Any) -> str:
     if isinstance(value, Money):
         return f"{value.amount} {value.currency}"
+    if isinstance(value, Length):
+        return f"{_number(value.length)} {value.unit}"
     return json.dumps(value, ensure_ascii=False)
+
+
+def _number(value: float) -> str:
+    return repr(int(value) if value == int(value) else value)

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from uuid import UUID
 
+from .distance import SPELLED, UNIT_MISSING, UNITS
 from .names import nearest
 from .written import Place, TextRefused, Written
 
@@ -91,6 +92,25 @@ class Nodes:
     def bucket(self, found: list[Any]) -> Written:
         word, name, buckets, *comparison = found
         return _node(place_of(word), {"bucket": name, "of": self.number([buckets])}, _compared(comparison))
+
+    def distance(self, found: list[Any]) -> Written:
+        word, place, latitude, longitude, *comparison = found
+        point = {"latitude": self.number([latitude]), "longitude": self.number([longitude])}
+        compared = _compared(comparison)
+        if "eq" in compared or "ne" in compared:
+            detail = "a distance is compared by <, <=, >, >= or between: nobody is exactly so far"
+            raise TextRefused(place_of(comparison[0]), "unexpected", detail)
+        return _node(place_of(word), {"distance": place}, point, compared)
+
+    def length(self, found: list[Any]) -> Part:
+        number, unit = found
+        if unit is None:
+            raise TextRefused(_after(number), "unit-missing", UNIT_MISSING, "km")
+        if unit.lower() not in UNITS:
+            near = nearest(unit, (*UNITS, *SPELLED))
+            detail = "a length is given in m, km or mi"
+            raise TextRefused(place_of(unit), "unknown-unit", detail, SPELLED.get(near, near) if near else None)
+        return Part({"length": self.number([number]).value, "unit": unit.lower()}, place_of(number))
 
     def within_last(self, found: list[Any]) -> "Relative":
         return Relative({"within_last": _duration_part(found[2], found[3])})
@@ -213,6 +233,11 @@ def _compared(found: Sequence[Any]) -> Mapping[str, Part]:
     if name in ("in", "between"):
         return {name: Part(_Several(values), place_of(word))}
     return {_SIGNS.get(name, name): values[0]}
+
+
+def _after(token: "Token") -> Place:
+    """Answer where something is missing behind a token."""
+    return Place(token.end_line or 1, token.end_column or 1)
 
 
 def _duration_part(number: "Token", unit: "Token") -> Part:

@@ -6,7 +6,9 @@ from sqlalchemy import BigInteger, ColumnElement, Uuid, and_, literal, not_, or_
 from .buckets import bucket_column
 from .catalog import Catalog
 from .check import checked
+from .distance import DistanceTo
 from .operands import operand
+from .sql_distance import is_so_far
 from .sql_tests import Tests, compared, is_known, unless
 from .sql_touchpoints import Timeline
 from .touchpoint_nodes import (
@@ -75,6 +77,10 @@ class _Compiler:
                 return self._timeline.edge(node)
             case InBucket():
                 return self._in_bucket(node)
+            case DistanceTo(distance=name):
+                place = self._catalog.get(name)
+                assert place is not None  # noqa: S101  # check() saw to it
+                return is_so_far(place, node)
             case InSegment(segment=segment):
                 field = self._catalog.segment
                 assert field is not None  # noqa: S101  # check() saw to it

@@ -2,6 +2,7 @@
 
     {"all": [node, …]}   {"any": [node, …]}   {"not": node}
     {"field": "country", "in": ["DE", "AT"]}                         a field of the catalog and exactly one operator
+    {"distance": "address", "latitude": 52.52, "longitude": 13.4, "lte": {"length": 25, "unit": "km"}}
     {"segment": "0198…"}                                             membership in another segment
     {"segment_name": "churn-risk"}                                   the same by its name; kept and answered as its id
     {"count": {"touchpoint": "page.viewed", "where": node}, "last": "P14D", "gte": 3}
@@ -41,6 +42,7 @@ from pydantic import (
 from typing_extensions import TypeAliasType
 
 from .bounds import MOST_NODES, bounded
+from .distance import DistanceTo
 from .text_form import TextToo, read_text
 from .touchpoint_nodes import (
     FirstTouchpoint,
@@ -181,6 +183,7 @@ _BRANCHES: Final[dict[str, type[BaseModel]]] = {
     "first": FirstTouchpoint,
     "latest": LatestTouchpoint,
     "bucket": InBucket,
+    "distance": DistanceTo,
     "segment": InSegment,
     "segment_name": InNamedSegment,
 }
@@ -208,6 +211,7 @@ Audience = TypeAliasType(
         | Annotated[FirstTouchpoint, Tag("FirstTouchpoint")]
         | Annotated[LatestTouchpoint, Tag("LatestTouchpoint")]
         | Annotated[InBucket, Tag("InBucket")]
+        | Annotated[DistanceTo, Tag("DistanceTo")]
         | Annotated[InSegment, Tag("InSegment")]
         | Annotated[InNamedSegment, Tag("InNamedSegment")],
         Discriminator(

@@ -11,7 +11,7 @@ from uuid import UUID
 import asyncpg
 import structlog
 from fastapi import Depends, Request
-from sqlalchemy import DateTime, Integer, LargeBinary, MetaData, Numeric, Text, Uuid, event
+from sqlalchemy import DateTime, Double, Integer, LargeBinary, MetaData, Numeric, Text, Uuid, event
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
@@ -52,6 +52,7 @@ class Base(DeclarativeBase):
     type_annotation_map: ClassVar[dict[Any, Any]] = {
         str: Text,
         int: Integer,
+        float: Double,
         bytes: LargeBinary,
         UUID: Uuid,
         Decimal: Numeric,

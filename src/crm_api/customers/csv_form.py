@@ -20,7 +20,8 @@ _PLAIN: Final = (
 _CONTACT: Final = ("email", "phone")
 _IDENTIFIER: Final = ("system", "external_id")
 _ADDRESS: Final = ("street", "postal_code", "city", "region", "country")
-COLUMNS: Final = (*_IDENTIFIER, *_PLAIN, *_CONTACT, *_ADDRESS, "tags")
+_PLACE: Final = ("latitude", "longitude")
+COLUMNS: Final = (*_IDENTIFIER, *_PLAIN, *_CONTACT, *_ADDRESS, *_PLACE, "tags")
 CUSTOM: Final = "custom."
 _INTEGER: Final = re.compile(r"-?\d{1,18}", re.ASCII)
 _NUMBER: Final = re.compile(r"-?\d{1,15}(\.\d{1,15})?([eE][+-]?\d{1,2})?", re.ASCII)
@@ -51,9 +52,11 @@ def document_of(row: Mapping[str, str], declared: Mapping[str, Declaration]) -> 
         document["contact_points"] = points
     if identifier := {name: cells[name] for name in _IDENTIFIER if name in cells}:
         document["external_ids"] = [identifier]
-    if address := {name: cells[name] for name in _ADDRESS if name in cells}:
+    address = {name: cells[name] for name in _ADDRESS if name in cells}
+    place = {name: _typed(cells[name], "number") for name in _PLACE if name in cells}
+    if address or place:
         street = address.pop("street", None)
-        document["addresses"] = [{**address, "lines": [] if street is None else [street]}]
+        document["addresses"] = [{**address, **place, "lines": [] if street is None else [street]}]
     if "tags" in cells:
         document["tags"] = [tag for tag in cells["tags"].split(";") if tag.strip()]
     custom = {name.removeprefix(CUSTOM): text for name, text in cells.items() if name.startswith(CUSTOM)}

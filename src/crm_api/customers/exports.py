@@ -71,6 +71,8 @@ def _table(is_narrow: bool) -> Select[Any]:
         Address.city,
         Address.region,
         Address.country,
+        Address.latitude,
+        Address.longitude,
         func.array_to_string(Customer.tags, ";").label("tags"),
         cast(Customer.custom_fields, Text).label("custom_fields"),
         *_STATE,

@@ -9,7 +9,9 @@ from ..core.schemas import Input, Instant, ListParams, NextCursor, Output, Versi
 from .custom_values import CustomFieldType
 from .schemas import FieldKey, Line
 
-FieldType = Literal["text", "choice", "integer", "number", "boolean", "date", "datetime", "money", "set", "json"]
+FieldType = Literal[
+    "text", "choice", "integer", "number", "boolean", "date", "datetime", "money", "set", "json", "place"
+]
 Choices = Annotated[list[Line], Field(min_length=1, max_length=500)]
 _EXAMPLE: dict[str, Any] = {
     "key": "favorite_color",

@@ -40,6 +40,7 @@ def profile_fields() -> Iterator[Field]:
     yield _field("region", "text", "Region of the main address", Customer.region_normalized)
     yield _field("city", "text", "City of the main address", Customer.city_normalized)
     yield _field("postal_code", "text", "Postal code of the main address", Customer.postal_code_normalized)
+    yield _field("address", "place", "Where the main address is", Customer.latitude, beside=Customer.longitude)
     yield _field("tags", "set", "Tags", Customer.tags_normalized)
     yield _field("created_at", "datetime", "Registered at", Customer.created_at)
     for kind, label in (("email", "E-mail address"), ("phone", "Telephone number in E.164")):

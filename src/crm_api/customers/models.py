@@ -16,8 +16,8 @@ COMPARED = Text(collation="C")
 class Customer(Base):
     """A person or an organization. `version` covers its contact points, identifiers, addresses, custom fields and tags.
 
-    `*_normalized`, `country` and `custom_normalized` are what audiences compare: names and custom text as
-    core.text.normalized leaves them, and the place of the first address.
+    `*_normalized`, `country`, `custom_normalized`, `latitude` and `longitude` are what audiences compare: names and
+    custom text as core.text.normalized leaves them, and the place of the first address.
     """
 
     __tablename__ = "customer"
@@ -30,6 +30,7 @@ class Customer(Base):
         Index("ix_customer_created_at_customer_id", "created_at", "customer_id"),
         Index("ix_customer_display_name_normalized_customer_id", "display_name_normalized", "customer_id"),
         Index("ix_customer_archived", "customer_id", postgresql_where=text("archived_at IS NOT NULL")),
+        Index("ix_customer_place", "latitude", "longitude", postgresql_where=text("latitude IS NOT NULL")),
         Index("ix_customer_tags_normalized", "tags_normalized", postgresql_using="gin"),
         {"info": {"on_erase": "anonymize"}},
     )
@@ -55,6 +56,8 @@ class Customer(Base):
     region_normalized: Mapped[str | None] = mapped_column(COMPARED)
     city_normalized: Mapped[str | None] = mapped_column(COMPARED)
     postal_code_normalized: Mapped[str | None] = mapped_column(COMPARED)
+    latitude: Mapped[float | None]
+    longitude: Mapped[float | None]
     version: Mapped[int]
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
@@ -121,6 +124,8 @@ class Address(Base):
     city: Mapped[str | None]
     region: Mapped[str | None]
     country: Mapped[str | None]
+    latitude: Mapped[float | None]
+    longitude: Mapped[float | None]
 
 
 class CustomFieldDeclaration(Base):

@@ -58,7 +58,10 @@ def _objects_of_one(model: Any) -> ColumnElement[Any]:
 PARTS: Final[dict[Any, tuple[tuple[str, ...], tuple[Any, ...]]]] = {
     ContactPoint: (("id", "kind", "value", "normalized", "label", "is_primary"), (ContactPoint.id,)),
     ExternalId: (("system", "external_id"), (ExternalId.system, ExternalId.external_id)),
-    Address: (("label", "lines", "postal_code", "city", "region", "country"), (Address.position,)),
+    Address: (
+        ("label", "lines", "postal_code", "city", "region", "country", "latitude", "longitude"),
+        (Address.position,),
+    ),
 }
 """What callers see of the tables of what belongs to a customer, and its order."""
 

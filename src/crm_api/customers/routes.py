@@ -188,7 +188,8 @@ async def load_customers(
 
     CSV has a header with any of the columns `system`, `external_id`, `kind`, `display_name`, `given_name`,
     `family_name`, `organization_name`, `birth_date`, `language`, `time_zone`, `email`, `phone`, `street`,
-    `postal_code`, `city`, `region`, `country`, `tags` (with semicolons) and `custom.<key>`; empty cells say nothing.
+    `postal_code`, `city`, `region`, `country`, `latitude`, `longitude`, `tags` (with semicolons) and `custom.<key>`;
+    empty cells say nothing.
 
     Scope: customers:write.
     """

@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 from datetime import date
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 from uuid import UUID
 
-from pydantic import MISSING, AfterValidator, ConfigDict, Field, StringConstraints
+from pydantic import MISSING, AfterValidator, ConfigDict, Field, FiniteFloat, StringConstraints, model_validator
+from pydantic_core import PydanticCustomError
 
+from ..audience.distance import degrees
 from ..audience.text_form import FilterText
 from ..audience.tree import Tree
 from ..core.schemas import CountedListParams, Day, Input, Instant, NextCursor, Output, Version
@@ -34,6 +36,14 @@ Country = Annotated[
 Language = Annotated[
     str, Field(pattern=LANGUAGE_PATTERN, description="BCP 47", examples=["de-AT"]), AfterValidator(language)
 ]
+Latitude = Annotated[
+    FiniteFloat,
+    Field(ge=-90, le=90, description="Degrees north (WGS 84); six decimals are kept", examples=[40.7484]),
+    AfterValidator(degrees),
+]
+Longitude = Annotated[
+    FiniteFloat, Field(ge=-180, le=180, description="Degrees east", examples=[-73.9857]), AfterValidator(degrees)
+]
 TimeZone = Annotated[
     str, Field(max_length=64, description="IANA name", examples=["Europe/Berlin"]), AfterValidator(time_zone)
 ]
@@ -53,7 +63,16 @@ _EXAMPLE: dict[str, Any] = {
         {"kind": "phone", "value": "+1 202-555-0123"},
     ],
     "external_ids": [{"system": "shop", "external_id": "4711"}],
-    "addresses": [{"lines": ["5 Main Street"], "postal_code": "10001", "city": "New York", "country": "US"}],
+    "addresses": [
+        {
+            "lines": ["5 Main Street"],
+            "postal_code": "10001",
+            "city": "New York",
+            "country": "US",
+            "latitude": 40.7484,
+            "longitude": -73.9857,
+        }
+    ],
     "tags": ["newsletter"],
     "custom_fields": {},
 }
@@ -86,6 +105,14 @@ class AddressInput(Input):
     city: Line | None = None
     region: Annotated[Line | None, Field(description="State, province, canton", examples=["NY"])] = None
     country: Country | None = None
+    latitude: Latitude | None = None
+    longitude: Longitude | None = None
+
+    @model_validator(mode="after")
+    def _is_somewhere(self) -> Self:
+        if (self.latitude is None) != (self.longitude is None):
+            raise PydanticCustomError("half-a-place", "latitude and longitude are given together")
+        return self
 
 
 class CustomerFields(Input):
@@ -188,6 +215,8 @@ class AddressRead(Output):
     city: str | None
     region: str | None
     country: str | None
+    latitude: float | None
+    longitude: float | None
 
 
 _READ: dict[str, Any] = {
@@ -213,6 +242,8 @@ _READ: dict[str, Any] = {
             "city": "New York",
             "region": "NY",
             "country": "US",
+            "latitude": 40.7484,
+            "longitude": -73.9857,
         }
     ],
     "version": 1,

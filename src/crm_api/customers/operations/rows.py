@@ -42,6 +42,8 @@ def customer_row(document: Document, declared: Mapping[str, Declaration]) -> Row
         "region_normalized": _normalized(place.get("region")),
         "city_normalized": _normalized(place.get("city")),
         "postal_code_normalized": _normalized(place.get("postal_code")),
+        "latitude": place.get("latitude"),
+        "longitude": place.get("longitude"),
     }
     return tuple(values[name] for name in _CUSTOMER_COLUMNS)
 

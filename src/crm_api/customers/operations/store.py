@@ -60,7 +60,8 @@ class _Sheet:
         self._staged = f"{table.name}_staged"
         self._stage = f"CREATE TEMP TABLE {self._staged} (LIKE {table.name}) ON COMMIT DROP"
         # In order of the key, so that two loads cannot wait for each other in a circle.
-        names, in_order = ", ".join(column.name for column in table.columns), ", ".join(key)
+        self._names = [column.name for column in table.columns]
+        names, in_order = ", ".join(self._names), ", ".join(key)
         rows = f"SELECT {names} FROM {self._staged} ORDER BY {in_order}"  # noqa: S608  # names are our own
         values = self._one[self._one.index("VALUES") : self._one.index(" ON CONFLICT")]
         self._many = self._one.replace(values, rows)
@@ -73,7 +74,7 @@ class _Sheet:
             written = await connection.fetchmany(self._one, rows)
         else:
             await connection.execute(self._stage)
-            await connection.copy_records_to_table(self._staged, records=rows)
+            await connection.copy_records_to_table(self._staged, records=rows, columns=self._names)
             written = await connection.fetch(self._many)
             await connection.execute(f"DROP TABLE {self._staged}")
         return {row["customer_id"] for row in written}
