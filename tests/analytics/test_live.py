@@ -63,7 +63,7 @@ async def _past(api: ApiClient, run: RunRead, progress: float) -> None:
 
 async def _current(api: ApiClient) -> RunRead:
     """The run that scores are read from."""
-    return await analytics.get_run(api, (await analytics.list_rfm_scores(api, limit=1)).run.id)
+    return await analytics.get_run(api, (await analytics.list_scores(api, "rfm", limit=1)).run.id)
 
 
 async def test_a_run_is_done_by_a_worker_and_its_stream_has_its_hash(service: Service) -> None:
@@ -73,7 +73,7 @@ async def test_a_run_is_done_by_a_worker_and_its_stream_has_its_hash(service: Se
         job = await jobs.get_job(api, run.job_id)
         assert job.result is not None
         assert job.result["output_hash"] == run.output_hash
-        text = b"".join([piece async for piece in analytics.stream_rfm_scores(api, run_id=str(run.id))])
+        text = b"".join([piece async for piece in analytics.stream_scores(api, "rfm", run_id=str(run.id))])
         cut = b"".join(line.split(b",", 2)[2] + b"\n" for line in text.splitlines())
         assert hashlib.sha256(cut).hexdigest() == run.output_hash
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crm_api.analytics import rfm, rfm_wire
-from crm_api.analytics.score_tables import rfm_table
+from crm_api.analytics.outputs import RFM
 from crm_api.core.money import decimal_text
 
 COLUMNS = ["customer_id", "kind", "occurred_us", "amount_minor", "currency"]
@@ -58,7 +58,7 @@ def test_money_is_written_as_everywhere(currency: str, amounts: list[int]) -> No
 
 
 def test_the_columns_are_those_the_api_keeps() -> None:
-    assert rfm_table("EUR").names == rfm_wire.COLUMNS
+    assert RFM.names == rfm_wire.COLUMNS
     assert set(rfm.OUTPUT_COLUMNS) - {"amount_minor"} <= set(rfm_wire.COLUMNS)
 
 

@@ -6,11 +6,13 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
-from crm_api.analytics.models import AnalyticsRunPart, RfmScore
+from crm_api.analytics.models import SCORES, AnalyticsRunPart
 from crm_api.core.db import Database
 
 from ..calling import Api, problem
 from .conftest import HEADER, Start, scored
+
+RfmScore = SCORES["rfm"]
 
 
 async def count(database: Database, table: Any) -> int:

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from sqlalchemy import func, select, update
 
-from crm_api.analytics.models import RfmScore
+from crm_api.analytics.models import SCORES
 from crm_api.core.db import Database
 from crm_api.core.trail import AuditEntry, OutboxEvent
 from crm_api.jobs.models import Job
@@ -19,6 +19,7 @@ from ..calling import Api, problem
 from .conftest import Computing, Start, csv_of, scored, unscored
 
 Publish = Callable[..., Awaitable[Computing]]
+RfmScore = SCORES["rfm"]
 TODAY = datetime.now(ZoneInfo("America/New_York")).date()
 
 
@@ -210,7 +211,7 @@ async def test_rows_changed_in_the_table_are_noticed(database: Database, start: 
     lines = [scored(customers[0]), scored(customers[1])]
     await run.send(0, lines)
     async with database.session() as session:
-        await session.execute(update(RfmScore).where(RfmScore.customer_id == customers[1]).values(amount_minor=1))
+        await session.execute(update(RfmScore).where(RfmScore.c.customer_id == customers[1]).values(amount_minor=1))
     await run.publish(lines, expect=problem("output-mismatch", 409))
 
 
@@ -230,7 +231,7 @@ async def test_a_worker_that_lost_its_lease_can_do_nothing(
     second = Computing(api, database, run.run, claimed["data"][0])
     assert await current(api) == before.run["id"]
     await second.begin()
-    assert await count(database, RfmScore, RfmScore.run_id == run.run["id"]) == 0, "what the first left is dropped"
+    assert await count(database, RfmScore, RfmScore.c.run_id == run.run["id"]) == 0, "what the first left is dropped"
     await second.send(0, lines[:1])
     await second.publish(lines[:1])
     assert await current(api) == run.run["id"]

@@ -1,36 +1,45 @@
 """What analytics adds to the field catalog: the scores of the current run of each model."""
 
+from collections.abc import Iterator
 from typing import Any, Final
 
 from sqlalchemy import select
-from sqlalchemy.orm import InstrumentedAttribute
 
 from ..audience import Field, FieldType, Rows
 from ..customers.models import Customer
-from .models import AnalyticsModel, RfmScore
+from .models import SCORES, AnalyticsModel
+from .outputs import OUTPUTS, Kind, Output, stored_name
 
-_CURRENT: Final = select(AnalyticsModel.current_run_id).where(AnalyticsModel.model == "rfm").scalar_subquery()
-_SCORES: Final = Rows(key=RfmScore.customer_id, of=Customer.customer_id, conditions=(RfmScore.run_id == _CURRENT,))
-
-
-def _rfm(name: str, column: InstrumentedAttribute[Any], label: str, kind: FieldType = "integer", **more: Any) -> Field:
-    return Field(
-        name=f"rfm.{name}",
-        type=kind,
-        column=column,
-        rows=_SCORES,
-        depends_on=frozenset({"score:rfm"}),
-        label=label,
-        source="score",
-        **more,
-    )
+_TYPES: Final[dict[Kind, FieldType]] = {
+    "score": "integer",
+    "count": "integer",
+    "days": "integer",
+    "number": "number",
+    "rate": "number",
+    "money": "money",
+    "choice": "choice",
+}
 
 
-FIELDS: Final = (
-    _rfm("recency", RfmScore.recency_score, "Recency score, 1 to 5"),
-    _rfm("frequency", RfmScore.frequency_score, "Frequency score, 1 to 5"),
-    _rfm("monetary", RfmScore.monetary_score, "Monetary score, 1 to 5"),
-    _rfm("recency_days", RfmScore.recency_days, "Days since the last purchase", unit="days"),
-    _rfm("order_count", RfmScore.order_count, "Purchases", unit="purchases"),
-    _rfm("amount", RfmScore.amount_minor, "Money spent less refunds", "money", currency=RfmScore.currency),
-)
+def _fields(output: Output) -> Iterator[Field]:
+    kept = SCORES[output.model].c
+    current = select(AnalyticsModel.current_run_id).where(AnalyticsModel.model == output.model).scalar_subquery()
+    rows = Rows(key=kept.customer_id, of=Customer.customer_id, conditions=(kept.run_id == current,))
+    for value in output.values:
+        more: dict[str, Any] = {"currency": kept.currency} if value.kind == "money" else {}
+        if value.kind == "choice":
+            more["choices"] = value.choices
+        yield Field(
+            name=f"{output.model}.{value.field or value.name}",
+            type=_TYPES[value.kind],
+            column=kept[stored_name(value)],
+            rows=rows,
+            depends_on=frozenset({f"score:{output.model}"}),
+            label=value.label,
+            unit=value.unit,
+            source="score",
+            **more,
+        )
+
+
+FIELDS: Final = tuple(field for output in OUTPUTS.values() for field in _fields(output))

@@ -1,13 +1,28 @@
 """Tables of runs, of what is current, and of the scores that runs wrote."""
 
 from datetime import date, datetime
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, PrimaryKeyConstraint, SmallInteger
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    Numeric,
+    PrimaryKeyConstraint,
+    SmallInteger,
+    Table,
+    Text,
+    Uuid,
+)
 from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.types import TypeEngine
 
 from ..core.db import Base
+from .outputs import DIGITS, OUTPUTS, Kind, Output, stored_name
 
 
 class AnalyticsRun(Base):
@@ -74,36 +89,41 @@ class AnalyticsRunPart(Base):
     received_at: Mapped[datetime]
 
 
-class RfmScore(Base):
-    """What one run of the model `rfm` says of one customer; written once, never changed.
+def _score_table(output: Output) -> Table:
+    """Make the table of a model's rows: what one run says of one customer; written once, never changed.
 
     Customers are checked set-wise when rows arrive; a foreign key would look each of a million up again, one by one.
     """
-
-    __tablename__ = "rfm_score"
-    __table_args__ = (
-        CheckConstraint("status IN ('ok', 'insufficient_data')", name="status"),
-        CheckConstraint(
-            "(status = 'ok') = (num_nonnulls(recency_score, frequency_score, monetary_score, recency_days) = 4)",
-            name="scored",
-        ),
+    scored = [stored_name(value) for value in output.values if value.given == "scored"]
+    return Table(
+        f"{output.model}_score",
+        Base.metadata,
+        Column("customer_id", Uuid, nullable=False),
+        Column("run_id", Uuid, nullable=False),
+        Column("part", Integer, nullable=False),
+        *(Column(stored_name(value), _TYPES[value.kind], nullable=value.given != "always") for value in output.values),
+        *([Column("currency", Text, nullable=False)] if output.has_money else []),
+        Column("observation_count", Integer, nullable=False),
+        Column("status", Text, nullable=False),
+        Column("reason", Text),
+        CheckConstraint(f"status IN ({', '.join(map(repr, output.statuses))})", name="status"),
+        CheckConstraint(f"(status = 'ok') = (num_nonnulls({', '.join(scored)}) = {len(scored)})", name="scored"),
         CheckConstraint("(status = 'ok') = (reason IS NULL)", name="reason"),
         # In this order a run's rows stand together: they are added at the end of the key, and read and dropped as a
         # range of it. The other order spread each run over all pages of the runs before it, and took a fifth longer.
         PrimaryKeyConstraint("run_id", "customer_id"),
-        {"info": {"on_erase": "delete"}},
+        info={"on_erase": "delete"},
     )
 
-    customer_id: Mapped[UUID]
-    run_id: Mapped[UUID]
-    amount_minor: Mapped[int] = mapped_column(BigInteger)
-    part: Mapped[int]
-    order_count: Mapped[int]
-    observation_count: Mapped[int]
-    recency_days: Mapped[int | None]
-    recency_score: Mapped[int | None] = mapped_column(SmallInteger)
-    frequency_score: Mapped[int | None] = mapped_column(SmallInteger)
-    monetary_score: Mapped[int | None] = mapped_column(SmallInteger)
-    currency: Mapped[str]
-    status: Mapped[str]
-    reason: Mapped[str | None]
+
+_TYPES: Final[dict[Kind, TypeEngine[Any]]] = {
+    "score": SmallInteger(),
+    "count": Integer(),
+    "days": Integer(),
+    "number": Numeric(18, DIGITS),
+    "rate": Numeric(7, DIGITS),
+    "money": BigInteger(),
+    "choice": Text(),
+}
+SCORES: Final = {output.model: _score_table(output) for output in OUTPUTS.values()}
+"""The scores of each model, one row per customer and run."""

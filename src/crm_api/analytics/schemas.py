@@ -9,11 +9,12 @@ from pydantic_core import PydanticCustomError
 
 from ..core.money import currencies
 from ..core.schemas import Day, Input, Instant, ListParams, NextCursor, Output, Params
+from .outputs import Status
 
 EARLIEST = date(1900, 1, 1)
 Model = Literal["rfm"]
 RunState = Literal["queued", "running", "published", "insufficient_data", "failed", "cancelled"]
-ScoreStatus = Literal["ok", "insufficient_data"]
+ScoreStatus = Status
 Digest = Annotated[str, Field(pattern="^[0-9a-f]{64}$", description="SHA-256, hexadecimal")]
 LeaseId = Annotated[UUID, Field(description="From the claim of the run's job; proves that the run is this worker's")]
 Kind = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=r"^[a-z0-9_]+(\.[a-z0-9_]+)*$")]

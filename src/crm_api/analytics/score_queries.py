@@ -1,6 +1,6 @@
 """Statements about scores, and which run they are read from."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date
 from functools import lru_cache
 from typing import Any, Final
@@ -8,9 +8,9 @@ from uuid import UUID
 
 from sqlalchemy import (
     ARRAY,
+    Column,
     ColumnElement,
     Select,
-    SmallInteger,
     Text,
     Uuid,
     and_,
@@ -19,12 +19,14 @@ from sqlalchemy import (
     literal,
     select,
 )
+from sqlalchemy.sql.base import ReadOnlyColumnCollection
 
 from ..core.money import decimal_text
-from ..core.read import Prepared, Reader
+from ..core.read import Prepared, Reader, Together
 from ..core.streams import instant_text, money_object
 from ..customers.models import Customer
-from .models import AnalyticsModel, AnalyticsRun, RfmScore
+from .models import SCORES, AnalyticsModel, AnalyticsRun
+from .outputs import OUTPUTS, Output, Value, stored_name
 from .problems import NothingPublished, RowsDropped, RunNotFound
 from .score_tables import ScoreTable
 
@@ -60,38 +62,30 @@ IS_CUSTOMER: Final = Prepared(
     select(Customer.customer_id).where(Customer.customer_id == bindparam("customer_id", type_=Uuid))
 )
 
-_RFM: Final = select(RfmScore.customer_id).add_columns(
-    RfmScore.status,
-    RfmScore.reason,
-    RfmScore.observation_count,
-    RfmScore.recency_score,
-    RfmScore.frequency_score,
-    RfmScore.monetary_score,
-    RfmScore.recency_days,
-    RfmScore.order_count,
-    RfmScore.amount_minor,
-    RfmScore.currency,
-)
-_UNSEEN: Final[Document] = {
-    "observation_count": 0,
-    "recency_score": None,
-    "frequency_score": None,
-    "monetary_score": None,
-    "recency_days": None,
-    "order_count": 0,
-    "amount": None,
-}
-RFM_ROW: Final[Select[*tuple[Any, ...]]] = (
-    select(AnalyticsRun.id.label("run_id"))
-    .add_columns(AnalyticsRun.as_of, AnalyticsRun.finished_at, *_RFM.selected_columns)
-    .join(AnalyticsModel, and_(AnalyticsModel.current_run_id == AnalyticsRun.id, AnalyticsModel.model == "rfm"))
-    .outerjoin(
-        RfmScore,
-        and_(RfmScore.run_id == AnalyticsRun.id, RfmScore.customer_id == bindparam("customer_id", type_=Uuid)),
+
+def _columns(output: Output) -> list[ColumnElement[Any]]:
+    """What is answered of a row, but for whose it is."""
+    kept = SCORES[output.model].c
+    currency = ("currency",) if output.has_money else ()
+    names = ("status", "reason", "observation_count", *map(stored_name, output.values), *currency)
+    return [kept[name] for name in names]
+
+
+def _row_of_one(output: Output) -> Select[*tuple[Any, ...]]:
+    kept = SCORES[output.model]
+    is_current = and_(AnalyticsModel.current_run_id == AnalyticsRun.id, AnalyticsModel.model == output.model)
+    is_theirs = and_(kept.c.run_id == AnalyticsRun.id, kept.c.customer_id == bindparam("customer_id", type_=Uuid))
+    return (
+        select(AnalyticsRun.id.label("run_id"))
+        .add_columns(AnalyticsRun.as_of, AnalyticsRun.finished_at, kept.c.customer_id, *_columns(output))
+        .join(AnalyticsModel, is_current)
+        .outerjoin(kept, is_theirs)
     )
-)
-"""What the current run says of one customer: no row without such a run, nulls without a score."""
-RFM_OF_ONE: Final = Prepared(RFM_ROW)
+
+
+OF_ONE: Final = {output.model: _row_of_one(output) for output in OUTPUTS.values()}
+"""What the current run of each model says of one customer: no row without such a run, nulls without a score."""
+ALL_OF_ONE: Final = Together(OF_ONE)
 
 
 async def chosen_run(reader: Reader, model: str, run_id: UUID | None, as_of: date | None) -> Mapping[str, Any]:
@@ -114,45 +108,54 @@ async def chosen_run(reader: Reader, model: str, run_id: UUID | None, as_of: dat
 
 
 @lru_cache
-def rfm_page(given: frozenset[str]) -> Prepared:
+def page(model: str, given: frozenset[str]) -> Prepared:
     """Rows of one run by customer_id; binds `run_id`, `limit` and the filters that are given."""
-    return Prepared(_of_run(_RFM, given).order_by(RfmScore.customer_id).limit(bindparam("limit")))
+    kept = SCORES[model].c
+    statement = select(kept.customer_id).add_columns(*_columns(OUTPUTS[model]))
+    return Prepared(_of_run(statement, model, given).order_by(kept.customer_id).limit(bindparam("limit")))
 
 
-def rfm_stream(table: ScoreTable, run: Mapping[str, Any], values: Mapping[str, Any], *, as_json: bool) -> Select[Any]:
+def stream(table: ScoreTable, run: Mapping[str, Any], values: Mapping[str, Any], *, as_json: bool) -> Select[Any]:
     """All rows of one run, filtered, by customer_id, as they are streamed."""
-    head = [literal(run["as_of"]).label("as_of"), RfmScore.run_id]
+    kept, output = table.kept.c, table.output
+    as_of = literal(run["as_of"]).label("as_of")
     if as_json:
         computed_at = instant_text(literal(run["finished_at"])).label("computed_at")
-        amount = money_object(RfmScore.amount_minor, RfmScore.currency).label("amount")
-        dropped = ("customer_id", "amount_minor", "currency")
-        rest = [column for column in _RFM.selected_columns if column.name not in dropped]
-        model = literal("rfm").label("model")
-        statement = select(RfmScore.customer_id).add_columns(model, *reversed(head), computed_at, *rest, amount)
+        model = literal(table.model).label("model")
+        rest = [_as_json(value, table) for value in output.values]
+        told = (kept.status, kept.reason, kept.observation_count, *rest)
+        statement = select(kept.customer_id).add_columns(model, kept.run_id, as_of, computed_at, *told)
     else:
-        statement = select(*head).add_columns(*(column.as_written for column in table.columns))
-    return _of_run(statement, frozenset(values)).order_by(RfmScore.customer_id).params(run_id=run["id"], **values)
+        statement = select(as_of, kept.run_id).add_columns(*(column.as_written for column in table.columns))
+    ordered = _of_run(statement, table.model, frozenset(values)).order_by(kept.customer_id)
+    return ordered.params(run_id=run["id"], **values)
 
 
-def _of_run(statement: Select[Any], given: frozenset[str]) -> Select[Any]:
+def _as_json(value: Value, table: ScoreTable) -> ColumnElement[Any]:
+    stored = table.kept.c[stored_name(value)]
+    if value.kind == "money":
+        return money_object(stored, table.kept.c.currency).label(value.name)
+    return stored
+
+
+def _of_run(statement: Select[Any], model: str, given: frozenset[str]) -> Select[Any]:
     """Narrow to one run and to the filters that are given, each bound under its name."""
-    return statement.where(
-        RfmScore.run_id == bindparam("run_id", type_=Uuid), *(_filter(name) for name in sorted(given))
-    )
+    kept = SCORES[model].c
+    filters = (_filter(kept, name) for name in sorted(given))
+    return statement.where(kept.run_id == bindparam("run_id", type_=Uuid), *filters)
 
 
-def _filter(name: str) -> ColumnElement[bool]:
+def _filter(kept: ReadOnlyColumnCollection[str, Column[Any]], name: str) -> ColumnElement[bool]:
     match name:
         case "after":
-            return RfmScore.customer_id > bindparam("after", type_=Uuid)
+            return kept.customer_id > bindparam("after", type_=Uuid)
         case "customer_from":
-            return RfmScore.customer_id >= bindparam("customer_from", type_=Uuid)
+            return kept.customer_id >= bindparam("customer_from", type_=Uuid)
         case "customer_before":
-            return RfmScore.customer_id < bindparam("customer_before", type_=Uuid)
+            return kept.customer_id < bindparam("customer_before", type_=Uuid)
         case "status":
-            return RfmScore.status == bindparam("status")
-    column: ColumnElement[Any] = RfmScore.__table__.c[name]
-    return column == any_(bindparam(name, type_=ARRAY(SmallInteger)))
+            return kept.status == bindparam("status")
+    return kept[name] == any_(bindparam(name, type_=ARRAY(kept[name].type)))
 
 
 @lru_cache
@@ -162,26 +165,52 @@ def all_rows(table: ScoreTable) -> Prepared:
     return Prepared(select(*columns).where(table.run_id == bindparam("run_id", type_=Uuid)).order_by(table.customer_id))
 
 
-def rfm_document(row: Mapping[str, Any], run: Mapping[str, Any]) -> Document:
+def document(output: Output, row: Mapping[str, Any], run: Mapping[str, Any]) -> Document:
     """Answer a row as the object callers see."""
-    found = dict(row)
-    currency = found.pop("currency")
-    amount = {"amount": decimal_text(found.pop("amount_minor"), currency), "currency": currency}
-    told = {"model": "rfm", "run_id": run["id"], "as_of": run["as_of"], "computed_at": run["finished_at"]}
-    return {"customer_id": found.pop("customer_id"), **told, **found, "amount": amount}
+    return {
+        "customer_id": row["customer_id"],
+        "model": output.model,
+        "run_id": run["id"],
+        "as_of": run["as_of"],
+        "computed_at": run["finished_at"],
+        "status": row["status"],
+        "reason": row["reason"],
+        "observation_count": row["observation_count"],
+        **{value.name: _answered(value, row) for value in output.values},
+    }
 
 
-def rfm_of_one(customer_id: UUID, row: Mapping[str, Any] | None) -> Document:
-    """Answer what is known of one customer, which may be nothing: then the reason says why."""
-    if row is not None and row["status"] is not None:
-        found = dict(row)
-        run = {"id": found.pop("run_id"), "as_of": found.pop("as_of"), "finished_at": found.pop("finished_at")}
-        return rfm_document(found, run)
-    told: Document = {"customer_id": customer_id, "model": "rfm", "run_id": None, "as_of": None, "computed_at": None}
-    reason = "No run of rfm has been published yet."
-    if row is not None:
-        told |= {"run_id": row["run_id"], "as_of": row["as_of"], "computed_at": row["finished_at"]}
-        reason = (
-            f"No purchase before {row['as_of']} had been recorded when the run began, or the customer was archived."
-        )
-    return {**told, "status": "insufficient_data", "reason": reason, **_UNSEEN}
+def _answered(value: Value, row: Mapping[str, Any]) -> Any:
+    found = row[stored_name(value)]
+    if found is None:
+        return None
+    if value.kind == "money":
+        return {"amount": decimal_text(found, row["currency"]), "currency": row["currency"]}
+    return float(found) if value.kind in ("rate", "number") else found
+
+
+def of_one(output: Output, customer_id: UUID, rows: Sequence[Mapping[str, Any]]) -> Document:
+    """Answer what a model's current run says of one customer, which may be nothing: then the reason says why."""
+    row = rows[0] if rows else None
+    if row is None:
+        return _unseen(output, customer_id, {}, f"No run of {output.model} has been published yet.")
+    run = {"id": row["run_id"], "as_of": row["as_of"], "finished_at": row["finished_at"]}
+    if row["status"] is None:
+        why = output.nothing.format(as_of=row["as_of"])
+        return _unseen(output, customer_id, run, f"{why}, or the customer was archived.")
+    return document(output, row, run)
+
+
+def _unseen(output: Output, customer_id: UUID, run: Mapping[str, Any], reason: str) -> Document:
+    return {
+        "customer_id": customer_id,
+        "model": output.model,
+        "run_id": run.get("id"),
+        "as_of": run.get("as_of"),
+        "computed_at": run.get("finished_at"),
+        "status": "insufficient_data",
+        "reason": reason,
+        "observation_count": 0,
+        **dict.fromkeys(value.name for value in output.values),
+        **dict(output.unseen),
+    }

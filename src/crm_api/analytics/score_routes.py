@@ -1,6 +1,6 @@
-"""HTTP of scores."""
+"""HTTP of scores: one operation for each model, and one for a customer."""
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 from uuid import UUID
 
 import orjson
@@ -16,62 +16,76 @@ from ..core.route import Route
 from ..core.streams import MEDIA_TYPES, stream, wants
 from ..customers.problems import CustomerNotFound
 from . import score_queries as queries
+from .outputs import OUTPUTS, Output
 from .problems import NothingPublished, RowsDropped, RunNotFound
-from .score_schemas import CustomerScores, RfmScorePage, RfmScoreParams
+from .score_schemas import PAGES, PARAMS, CustomerScores, ScoreParams, class_name, example
 from .score_tables import score_table
 
 router = APIRouter(prefix="/v1", tags=["Scores"], route_class=Route)
 CanRead = Annotated[Principal, Security(authorize, scopes=["scores:read"])]
 
-_CSV: Final = (
-    "as_of,run_id,customer_id,recency_score,frequency_score,monetary_score,recency_days,order_count,amount,currency,"
-    "observation_count,status,reason\n"
-    "2018-01-01,0198c5a0-5d3f-7c3a-9f0e-2b7d4c1e8a11,0198c5a0-5d3f-7c3a-9f0e-2b7d4c1e8a77,5,4,5,2,86,4330.16,USD,86,ok,\n"
-)
-_STREAMS: Final[dict[int | str, dict[str, Any]]] = {
-    200: {
-        "description": "A page; or all rows as a stream, as `Accept` says",
-        "content": {
-            MEDIA_TYPES["csv"]: {"schema": {"type": "string"}, "example": _CSV},
-            MEDIA_TYPES["ndjson"]: {
-                "itemSchema": {"$ref": "#/components/schemas/RfmScoreRead"},
-                "example": orjson.dumps(RfmScorePage.model_json_schema()["examples"][0]["data"][0]).decode() + "\n",
-            },
-        },
+
+def csv_example(output: Output, currency: str = "USD") -> str:
+    """Answer rows of a model as they are sent, and streamed out behind two columns: a header and one line."""
+    told = {**output.example, "customer_id": example(output)["customer_id"], "currency": currency, "status": "ok"}
+    line = ("" if told.get(name) is None else str(told[name]) for name in output.names)
+    return f"{','.join(output.names)}\n{','.join(line)}\n"
+
+
+def _streams(output: Output) -> dict[int | str, dict[str, Any]]:
+    score = example(output)
+    header, line, _ = csv_example(output).split("\n")
+    text = f"as_of,run_id,{header}\n{score['as_of']},{score['run_id']},{line}\n"
+    objects = {
+        "itemSchema": {"$ref": f"#/components/schemas/{class_name(output.model)}ScoreRead"},
+        "example": orjson.dumps(score).decode() + "\n",
     }
-}
+    csv = {"schema": {"type": "string"}, "example": text}
+    told = "A page; or all rows as a stream, as `Accept` says"
+    return {200: {"description": told, "content": {MEDIA_TYPES["csv"]: csv, MEDIA_TYPES["ndjson"]: objects}}}
 
 
-@router.get(
-    "/scores/rfm",
-    summary="Read RFM scores",
-    response_model=RfmScorePage,
-    responses={**_STREAMS, **problems(RunNotFound, NothingPublished, RowsDropped, NotAcceptable)},
-)
-async def list_rfm_scores(
-    request: Request, params: Annotated[RfmScoreParams, Query()], reads: Reads, who: CanRead
-) -> Response:
-    """Read recency, frequency and monetary scores by customer_id, all of one run: the current one, or an older one by
-    `run_id` or `as_of`. A page that follows another is read from the same run, even if a newer one was published
-    meanwhile. With `Accept: text/csv` or `application/x-ndjson` all rows are streamed.
+def _add_reading(output: Output) -> None:
+    """Add the operation that reads the scores of a model."""
 
-    Scope: scores:read.
-    """
-    form, page = wants(request), Listing(request, params)
+    async def list_scores(request: Request, params: ScoreParams, reads: Reads, who: CanRead) -> Response:
+        return await _listed(request, output, params, reads)
+
+    list_scores.__annotations__["params"] = Annotated[PARAMS[output.model], Query()]
+    router.add_api_route(
+        f"/scores/{output.model}",
+        list_scores,
+        methods=["GET"],
+        operation_id=f"list_{output.model}_scores",
+        summary=f"Read {output.title} scores",
+        description=f"Read {output.about} by customer_id, all of one run: the current one, or an older one by "
+        "`run_id` or `as_of`. A page that follows another is read from the same run, even if a newer one was published "
+        "meanwhile. With `Accept: text/csv` or `application/x-ndjson` all rows are streamed.\n\nScope: scores:read.",
+        response_model=PAGES[output.model],
+        responses={**_streams(output), **problems(RunNotFound, NothingPublished, RowsDropped, NotAcceptable)},
+    )
+
+
+async def _listed(request: Request, output: Output, params: ScoreParams, reads: Reads) -> Response:
+    form, page, model = wants(request), Listing(request, params), output.model
     if params.run_id is not None and params.as_of is not None:
         detail = "name a run either by run_id or by as_of"
         raise InvalidRequest(detail, errors=[finding("/as_of", "one-of", detail, part="query")])
-    run = await queries.chosen_run(reads, "rfm", page.after[0] if page.after else params.run_id, params.as_of)
+    run = await queries.chosen_run(reads, model, page.after[0] if page.after else params.run_id, params.as_of)
     given = params.filters()
     if form != "json":
-        table = score_table("rfm", orjson.loads(run["parameters"]))
-        return stream(request, queries.rfm_stream(table, run, given, as_json=form == "ndjson"), form)
+        table = score_table(model, orjson.loads(run["parameters"]))
+        return stream(request, queries.stream(table, run, given, as_json=form == "ndjson"), form)
     if page.after:
         given["after"] = page.after[1]
-    rows = await reads.rows(queries.rfm_page(frozenset(given)), run_id=run["id"], limit=page.limit, **given)
-    source = {"id": run["id"], "model": "rfm", "as_of": run["as_of"], "computed_at": run["finished_at"]}
-    scores = [queries.rfm_document(row, run) for row in rows]
+    rows = await reads.rows(queries.page(model, frozenset(given)), run_id=run["id"], limit=page.limit, **given)
+    source = {"id": run["id"], "model": model, "as_of": run["as_of"], "computed_at": run["finished_at"]}
+    scores = [queries.document(output, row, run) for row in rows]
     return page.answer(scores, lambda score: [score["run_id"], score["customer_id"]], run=source)
+
+
+for _output in OUTPUTS.values():
+    _add_reading(_output)
 
 
 @router.get(
@@ -86,8 +100,9 @@ async def read_customer_scores(customer_id: UUID, reads: Reads, who: CanRead) ->
 
     Scope: scores:read.
     """
-    row = await reads.row(queries.RFM_OF_ONE, customer_id=customer_id)
-    is_known = row is not None and row["status"] is not None
+    rows = await reads.together(queries.ALL_OF_ONE, customer_id=customer_id)
+    is_known = any(row["status"] is not None for found in rows.values() for row in found)
     if not is_known and await reads.row(queries.IS_CUSTOMER, customer_id=customer_id) is None:
         raise CustomerNotFound(f"No customer has the id {customer_id}")
-    return answer({"customer_id": customer_id, "data": [queries.rfm_of_one(customer_id, row)]})
+    scores = [queries.of_one(output, customer_id, rows[model]) for model, output in OUTPUTS.items()]
+    return answer({"customer_id": customer_id, "data": scores})

@@ -1,59 +1,42 @@
-"""What callers get when they read scores."""
+"""What callers get when they read scores; the types of each model are made of what it declares."""
 
-from typing import Annotated, Any, Literal
+from functools import reduce
+from operator import or_
+from types import GenericAlias
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 from uuid import UUID
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, create_model
 
 from ..core.money import Money
 from ..core.schemas import Day, Instant, ListParams, NextCursor, Output
+from . import outputs
 from .schemas import Model, ScoreStatus
-
-Score = Annotated[int, Field(ge=1, le=5, description="1 to 5; 5 is best: most recent, most often, most money")]
-WantedScores = Annotated[tuple[Score, ...], Field(max_length=5)]
 
 _CUSTOMER = "0198c5a0-5d3f-7c3a-9f0e-2b7d4c1e8a77"
 _RUN = "0198c5a0-5d3f-7c3a-9f0e-2b7d4c1e8a11"
-_RFM: dict[str, Any] = {
-    "customer_id": _CUSTOMER,
-    "model": "rfm",
-    "run_id": _RUN,
-    "as_of": "2018-01-01",
-    "computed_at": "2026-01-31T09:31:04Z",
-    "status": "ok",
-    "reason": None,
-    "observation_count": 86,
-    "recency_score": 5,
-    "frequency_score": 4,
-    "monetary_score": 5,
-    "recency_days": 2,
-    "order_count": 86,
-    "amount": {"amount": "4330.16", "currency": "USD"},
-}
+_AT = "2026-01-31T09:31:04Z"
+_SOURCE: dict[str, Any] = {"id": _RUN, "model": "rfm", "as_of": "2018-01-01", "computed_at": _AT}
+
+Score = Annotated[int, Field(ge=1, le=5, description="1 to 5; 5 is best")]
 
 
-class RfmScoreRead(Output):
-    """Recency, frequency and money of one customer, as one run saw them."""
+class ScoreRead(Output):
+    """What one run of a model says of one customer; the values of the model stand beside these."""
 
     customer_id: UUID
-    model: Literal["rfm"]
+    model: str
     run_id: Annotated[UUID | None, Field(description="The run that says so; none was published yet when it is null")]
     as_of: Day | None
     computed_at: Instant | None
     status: Annotated[
         ScoreStatus,
-        Field(description="`insufficient_data`: nothing can be said of this customer, and `reason` says why"),
+        Field(description="`ok`, or why nothing can be said of this customer, which `reason` puts in words"),
     ]
     reason: str | None
-    observation_count: Annotated[int, Field(description="Purchases and refunds that the scores rest on")]
-    recency_score: Score | None
-    frequency_score: Score | None
-    monetary_score: Score | None
-    recency_days: Annotated[int | None, Field(description="Days from the last purchase to `as_of`")]
-    order_count: int
-    amount: Annotated[Money | None, Field(description="Sum of the purchases less refunds; null when nothing was seen")]
+    observation_count: int
 
-    model_config = ConfigDict(json_schema_extra={"examples": [_RFM]})
+    model_config = ConfigDict(extra="allow")
 
 
 class ScoredRun(Output):
@@ -65,49 +48,142 @@ class ScoredRun(Output):
     computed_at: Instant
 
 
-class RfmScorePage(Output):
+class ScorePage(Output):
     """Scores in order of customer_id, all of one run."""
 
-    data: list[RfmScoreRead]
+    data: list[ScoreRead]
     next_cursor: NextCursor
     run: ScoredRun
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "data": [_RFM],
-                    "next_cursor": None,
-                    "run": {"id": _RUN, "model": "rfm", "as_of": "2018-01-01", "computed_at": "2026-01-31T09:31:04Z"},
-                }
-            ]
-        }
-    )
 
-
-class CustomerScores(Output):
-    """One entry for each model there is."""
-
-    customer_id: UUID
-    data: list[RfmScoreRead]
-
-    model_config = ConfigDict(json_schema_extra={"examples": [{"customer_id": _CUSTOMER, "data": [_RFM]}]})
-
-
-class RfmScoreParams(ListParams):
+class ScoreParams(ListParams):
     """Which scores to read; a run that is not named is the current one."""
 
     run_id: Annotated[UUID | None, Field(description="An older run, as long as its rows are kept")] = None
     as_of: Annotated[Day | None, Field(description="The newest published run with this reference date")] = None
-    recency_score: Annotated[WantedScores, Field(description="Any of these")] = ()
-    frequency_score: Annotated[WantedScores, Field(description="Any of these")] = ()
-    monetary_score: Annotated[WantedScores, Field(description="Any of these")] = ()
     status: Annotated[ScoreStatus | None, Field(description="Only rows in this state")] = None
     customer_from: Annotated[UUID | None, Field(description="Only customers whose id is not below this one")] = None
     customer_before: Annotated[UUID | None, Field(description="Only customers whose id is below this one")] = None
 
     def filters(self) -> dict[str, Any]:
         """The filters that are given, by name."""
-        names = ("recency_score", "frequency_score", "monetary_score", "status", "customer_from", "customer_before")
-        given = {name: getattr(self, name) for name in names}
+        others = ("run_id", "as_of", "limit", "cursor")
+        given = {name: getattr(self, name) for name in type(self).model_fields if name not in others}
         return {name: value for name, value in given.items() if value is not None and value != ()}
+
+
+def class_name(model: str) -> str:
+    """Name the types of a model: `LifetimeValue` for lifetime_value."""
+    return "".join(word.capitalize() for word in model.split("_"))
+
+
+def example(output: outputs.Output, currency: str = "USD") -> dict[str, Any]:
+    """Answer a score as it is read."""
+    told = {
+        "customer_id": _CUSTOMER,
+        "model": output.model,
+        "run_id": _RUN,
+        "as_of": "2018-01-01",
+        "computed_at": _AT,
+        "status": "ok",
+        "reason": None,
+        **output.example,
+    }
+    money = {value.name for value in output.values if value.kind == "money"} & set(output.example)
+    return {**told, **{name: {"amount": told[name], "currency": currency} for name in money}}
+
+
+_TYPES: Final[dict[outputs.Kind, Any]] = {
+    "score": Score,
+    "count": int,
+    "days": int,
+    "number": float,
+    "rate": Annotated[float, Field(ge=0, le=1)],
+    "money": Money,
+}
+
+
+def _type(value: outputs.Value) -> Any:
+    kind: Any = Literal[value.choices] if value.kind == "choice" else _TYPES[value.kind]
+    is_always = value.given == "always" and value.kind != "money"
+    return Annotated[kind if is_always else kind | None, Field(description=value.about or value.label)]
+
+
+def _read(output: outputs.Output) -> type[ScoreRead]:
+    values: dict[str, Any] = {value.name: (_type(value), ...) for value in output.values}
+    told: dict[str, Any] = {
+        "model": (Literal[output.model], ...),
+        "status": (Annotated[Literal[output.statuses], ScoreRead.model_fields["status"]], ...),
+        "observation_count": (Annotated[int, Field(description=output.observations)], ...),
+    }
+    made: type[ScoreRead] = create_model(
+        f"{class_name(output.model)}ScoreRead",
+        __base__=ScoreRead,
+        __doc__=f"What one run of `{output.model}` says of one customer: {output.about}.",
+        __module__=__name__,
+        **told,
+        **values,
+    )
+    made.model_config = {"from_attributes": True, "frozen": True, "json_schema_extra": {"examples": [example(output)]}}
+    made.model_rebuild(force=True)
+    return made
+
+
+def _page(output: outputs.Output) -> type[ScorePage]:
+    source = {**_SOURCE, "model": output.model}
+    examples: list[Any] = [{"data": [example(output)], "next_cursor": None, "run": source}]
+    of_model: Any = GenericAlias(list, READS[output.model])
+    made: type[ScorePage] = create_model(
+        f"{class_name(output.model)}ScorePage",
+        __base__=ScorePage,
+        __doc__="Scores in order of customer_id, all of one run.",
+        __module__=__name__,
+        data=(of_model, ...),
+    )
+    made.model_config = {"from_attributes": True, "frozen": True, "json_schema_extra": {"examples": examples}}
+    made.model_rebuild(force=True)
+    return made
+
+
+def _params(output: outputs.Output) -> type[ScoreParams]:
+    filters: dict[str, Any] = {}
+    for value in output.values:
+        if value.name in output.filters:
+            kind: Any = Literal[value.choices] if value.choices else Score
+            filters[value.name] = (
+                Annotated[tuple[kind, ...], Field(max_length=5, description=f"{value.label}: any of these")],
+                (),
+            )
+    states: Any = Annotated[Literal[output.statuses] | None, Field(description="Only rows in this state")]
+    made: type[ScoreParams] = create_model(
+        f"{class_name(output.model)}ScoreParams",
+        __base__=ScoreParams,
+        __module__=__name__,
+        status=(states, None),
+        **filters,
+    )
+    return made
+
+
+READS: Final = {output.model: _read(output) for output in outputs.OUTPUTS.values()}
+"""A score of each model."""
+PAGES: Final = {output.model: _page(output) for output in outputs.OUTPUTS.values()}
+PARAMS: Final = {output.model: _params(output) for output in outputs.OUTPUTS.values()}
+
+if TYPE_CHECKING:
+    AnyScore = ScoreRead
+else:
+    AnyScore = reduce(or_, READS.values())
+
+
+class CustomerScores(Output):
+    """One entry for each model there is."""
+
+    customer_id: UUID
+    data: list[AnyScore]
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"customer_id": _CUSTOMER, "data": [example(output) for output in outputs.OUTPUTS.values()]}]
+        }
+    )

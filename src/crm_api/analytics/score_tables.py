@@ -1,24 +1,24 @@
-"""How the rows of each model are checked, stored and written out again; all else about runs is the same for all."""
+"""How the rows of each model are checked, stored and written out again; all of it follows from what it declares."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
-from typing import Any, Final, Literal
+from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import BigInteger, Column, ColumnElement, Identity, Integer, MetaData, Numeric, Table, cast, func
-from sqlalchemy.orm import InstrumentedAttribute
 from sqlalchemy.types import TypeEngine
 
-from ..core.db import Base
 from ..core.money import minor_digits
 from ..core.streams import decimal_of
-from .models import RfmScore
+from .models import SCORES
+from .outputs import DIGITS, OUTPUTS, Given, Output, Value, stored_name
 
 _LONGEST_REASON: Final = 255
 _MOST_MONEY: Final = 10**14
+_MOST_NUMBER: Final = 10**12
+_NO_CURRENCY: Final = "XXX"
 
-Given = Literal["always", "scored", "unscored"]
 Expression = ColumnElement[Any]
 
 
@@ -26,13 +26,13 @@ Expression = ColumnElement[Any]
 class ScoreColumn:
     """One value of a row.
 
-    name: on the wire. stored: where it is kept. given: whether it stands in every row, in those with status `ok`, or
-    only in the others. is_right: what a value must obey; `expected` says it for people. staged: its type before it is
-    kept, if another. kept, written: from there to what is kept, and from what is kept to the one text it is written as.
+    name: on the wire. stored: where it is kept. given: in which rows it stands. is_right: what a value must obey;
+    `expected` says it for people. staged: its type before it is kept, if another. kept, written: from there to what is
+    kept, and from what is kept to the one text it is written as.
     """
 
     name: str
-    stored: InstrumentedAttribute[Any]
+    stored: Column[Any]
     given: Given
     is_right: Callable[[Expression], ColumnElement[bool]]
     expected: str
@@ -43,21 +43,26 @@ class ScoreColumn:
     @property
     def as_written(self) -> Expression:
         """What stands in a stream, and what the hash of a run is taken of."""
-        return (self.stored.expression if self.written is None else self.written).label(self.name)
+        return (self.stored if self.written is None else self.written).label(self.name)
 
 
 @dataclass(frozen=True)
 class ScoreTable:
     """The rows of one model in one run: columns in the order they are written, kept in `kept`."""
 
-    model: str
-    kept: type[Base]
+    output: Output
+    kept: Table
     columns: tuple[ScoreColumn, ...]
 
-    @cached_property
+    @property
+    def model(self) -> str:
+        """The model whose rows they are."""
+        return self.output.model
+
+    @property
     def names(self) -> tuple[str, ...]:
         """Names of the columns, in order."""
-        return tuple(column.name for column in self.columns)
+        return self.output.names
 
     @cached_property
     def staged(self) -> Table:
@@ -71,85 +76,100 @@ class ScoreTable:
     @property
     def run_id(self) -> ColumnElement[UUID]:
         """The run a kept row belongs to."""
-        return self.kept.__table__.c.run_id
+        return self.kept.c.run_id
 
     @property
     def customer_id(self) -> ColumnElement[UUID]:
         """The customer a kept row is about."""
-        return self.kept.__table__.c.customer_id
+        return self.kept.c.customer_id
 
     @property
     def part(self) -> ColumnElement[int]:
         """The upload a kept row came with."""
-        return self.kept.__table__.c.part
+        return self.kept.c.part
+
+
+def score_table(model: str, parameters: Mapping[str, Any]) -> ScoreTable:
+    """Describe the rows of a run by its model and parameters."""
+    return table_in(model, parameters.get("currency", _NO_CURRENCY))
 
 
 @cache
-def rfm_table(currency: str) -> ScoreTable:
-    """Describe the rows of the model `rfm` in one currency."""
-    return ScoreTable(
-        "rfm",
-        RfmScore,
-        (
-            ScoreColumn("customer_id", RfmScore.customer_id, "always", lambda id: id.is_not(None), "a customer's id"),
-            _score("recency_score", RfmScore.recency_score),
-            _score("frequency_score", RfmScore.frequency_score),
-            _score("monetary_score", RfmScore.monetary_score),
-            ScoreColumn(
-                "recency_days", RfmScore.recency_days, "scored", lambda days: days > 0, "whole days, 1 or more"
-            ),
-            ScoreColumn("order_count", RfmScore.order_count, "always", lambda count: count >= 0, "a whole number"),
-            _money("amount", RfmScore.amount_minor, minor_digits(currency)),
-            ScoreColumn("currency", RfmScore.currency, "always", lambda code: code == currency, currency),
-            ScoreColumn(
-                "observation_count", RfmScore.observation_count, "always", lambda count: count > 0, "1 or more"
-            ),
-            ScoreColumn("status", RfmScore.status, "always", _is_status, "ok or insufficient_data"),
-            ScoreColumn(
-                "reason",
-                RfmScore.reason,
-                "unscored",
-                lambda text: func.length(text) <= _LONGEST_REASON,
-                f"a sentence of at most {_LONGEST_REASON} characters",
-            ),
+def table_in(model: str, currency: str) -> ScoreTable:
+    """Describe the rows of a model in one currency."""
+    output, kept = OUTPUTS[model], SCORES[model].c
+    written = [_column(value, kept[stored_name(value)], currency) for value in output.values]
+    if output.has_money:
+        written.append(ScoreColumn("currency", kept.currency, "always", lambda code: code == currency, currency))
+    statuses = output.statuses
+    columns = (
+        ScoreColumn("customer_id", kept.customer_id, "always", lambda id: id.is_not(None), "a customer's id"),
+        *written,
+        ScoreColumn("observation_count", kept.observation_count, "always", lambda count: count > 0, "1 or more"),
+        ScoreColumn("status", kept.status, "always", lambda status: status.in_(statuses), " or ".join(statuses)),
+        ScoreColumn(
+            "reason",
+            kept.reason,
+            "unscored",
+            lambda text: func.length(text) <= _LONGEST_REASON,
+            f"a sentence of at most {_LONGEST_REASON} characters",
         ),
+    )
+    return ScoreTable(output, SCORES[model], columns)
+
+
+def _column(value: Value, stored: Column[Any], currency: str) -> ScoreColumn:
+    match value.kind:
+        case "score":
+            return ScoreColumn(
+                value.name, stored, value.given, lambda score: score.between(1, 5), "a score from 1 to 5"
+            )
+        case "count" | "days":
+            least = value.least
+            told = "whole days" if value.kind == "days" else "a whole number"
+            return ScoreColumn(
+                value.name, stored, value.given, lambda count: count >= least, f"{told}, {least} or more"
+            )
+        case "rate":
+            return _decimal(value, stored, lambda rate: rate.between(0, 1), "from 0 to 1")
+        case "number":
+            return _decimal(value, stored, lambda number: number.between(0, _MOST_NUMBER), "zero or more")
+        case "money":
+            return _money(value, stored, minor_digits(currency))
+        case "choice":
+            choices = value.choices
+            return ScoreColumn(
+                value.name, stored, value.given, lambda choice: choice.in_(choices), f"one of {', '.join(choices)}"
+            )
+
+
+def _decimal(
+    value: Value, stored: Column[Any], is_right: Callable[[Expression], ColumnElement[bool]], expected: str
+) -> ScoreColumn:
+    """A number with all its digits: their count is looked at before the column's type would round them."""
+    return ScoreColumn(
+        value.name,
+        stored,
+        value.given,
+        lambda number: (func.scale(number) == DIGITS) & is_right(number),
+        f"a number {expected} with {DIGITS} digits after the point",
+        Numeric(),
     )
 
 
-def _score(name: str, stored: InstrumentedAttribute[Any]) -> ScoreColumn:
-    return ScoreColumn(name, stored, "scored", lambda score: score.between(1, 5), "a score from 1 to 5")
-
-
-def _money(name: str, stored: InstrumentedAttribute[Any], digits: int) -> ScoreColumn:
+def _money(value: Value, stored: Column[Any], digits: int) -> ScoreColumn:
     """Money is decimal on the wire and minor units where it is kept; all digits of the currency are written."""
 
     def is_right(amount: Expression) -> ColumnElement[bool]:
         return (func.scale(amount) == digits) & (func.abs(amount) < _MOST_MONEY)
 
     return ScoreColumn(
-        name,
+        value.name,
         stored,
-        "always",
+        value.given,
         is_right,
         f"a decimal number with {digits} digits after the point",
         Numeric(),
         lambda amount: cast(amount * 10**digits, BigInteger),
         decimal_of(stored, digits),
     )
-
-
-def _is_status(status: Expression) -> ColumnElement[bool]:
-    return status.in_(("ok", "insufficient_data"))
-
-
-_TABLES: Final[Mapping[str, Callable[[Mapping[str, Any]], ScoreTable]]] = {
-    "rfm": lambda parameters: rfm_table(parameters["currency"]),
-}
-MODELS: Final = tuple(_TABLES)
-"""Models there are scores of."""
-KEPT_TABLES: Final[Mapping[str, type[Base]]] = {"rfm": RfmScore}
-
-
-def score_table(model: str, parameters: Mapping[str, Any]) -> ScoreTable:
-    """Describe the rows of a run by its model and parameters."""
-    return _TABLES[model](parameters)

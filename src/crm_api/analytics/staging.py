@@ -13,6 +13,7 @@ from sqlalchemy import (
     Select,
     Text,
     Uuid,
+    and_,
     case,
     cast,
     collate,
@@ -26,9 +27,9 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import insert
 
 from ..customers.models import Customer
-from .models import AnalyticsRunPart
+from .models import SCORES, AnalyticsRunPart
 from .queries import was_active
-from .score_tables import KEPT_TABLES, ScoreColumn, ScoreTable
+from .score_tables import ScoreColumn, ScoreTable
 
 MOST_FINDINGS: Final = 20
 
@@ -49,6 +50,8 @@ def _fault(table: ScoreTable, column: ScoreColumn) -> Label[bool]:
         fault = case((is_scored, is_wrong), else_=value.is_not(None))
     elif column.given == "unscored":
         fault = case((is_scored, value.is_not(None)), else_=is_wrong)
+    elif column.given == "sometimes":
+        fault = and_(value.is_not(None), is_wrong)
     return fault.label(column.name)
 
 
@@ -119,15 +122,15 @@ def already_kept(table: ScoreTable, run_id: UUID, part: int) -> Select[Any]:
 
 def drop_part(part: AnalyticsRunPart, model: str) -> Delete:
     """Delete the rows of a part, found by the key: between its first and last customer."""
-    kept = KEPT_TABLES[model].__table__.c
+    kept = SCORES[model].c
     between = kept.customer_id.between(literal(part.first_customer_id, Uuid), literal(part.last_customer_id, Uuid))
-    return delete(KEPT_TABLES[model]).where(between, kept.run_id == part.run_id, kept.part == part.part)
+    return delete(SCORES[model]).where(between, kept.run_id == part.run_id, kept.part == part.part)
 
 
 def expected(column: ScoreColumn) -> str:
     """Say what a column wants."""
-    when = {"always": "", "scored": "; only with status ok", "unscored": "; only without status ok"}[column.given]
-    return f"{column.name} is {column.expected}{when}"
+    when = {"scored": "; only with status ok", "unscored": "; only without status ok", "sometimes": ", or empty"}
+    return f"{column.name} is {column.expected}{when.get(column.given, '')}"
 
 
 def _index(table: ScoreTable) -> Label[int]:

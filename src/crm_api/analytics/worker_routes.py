@@ -17,8 +17,10 @@ from ..core.spool import Spool
 from ..core.streams import stream, wants
 from ..jobs.problems import JobNotFound, LeaseLost
 from . import operations, queries, rules
+from .outputs import OUTPUTS
 from .problems import OutputMismatch, RunNotFound, RunNotOpen, RunSuperseded, WatermarkOpen
 from .schemas import BeginWish, FactsParams, PartStored, PublishWish, RowsParams, RunRead, RunWork
+from .score_routes import csv_example
 from .score_tables import score_table
 from .uploads import received
 
@@ -27,14 +29,6 @@ CanSeeTouchpoints = Annotated[Principal, Security(authorize, scopes=["touchpoint
 CanStream = Annotated[Principal, Security(authorize, scopes=["scores:write"])]
 CanWrite = Annotated[Principal, Security(authorize_once, scopes=["scores:write"])]
 
-_ROW: Final = (
-    "0198c5a0-5d3f-7c3a-9f0e-2b7d4c1e8a77",
-    *("5", "4", "5", "2", "86", "4330.16", "USD", "86", "ok", ""),
-)
-_HEADER: Final = (
-    "customer_id,recency_score,frequency_score,monetary_score,recency_days,order_count,amount,currency,"
-    "observation_count,status,reason"
-)
 _FACTS: Final = (
     "customer_id,kind,occurred_us,amount_minor,currency\n"
     "0198c5a0-5d3f-7c3a-9f0e-2b7d4c1e8a77,order.placed,1769850600000000,433016,USD\n"
@@ -44,7 +38,7 @@ _BODY: Final[dict[str, Any]] = {
         "required": True,
         "description": "Rows of the run's model, each column as text as the scores are streamed out",
         "content": {
-            CSV: {"schema": {"type": "string"}, "example": f"{_HEADER}\n{','.join(_ROW)}\n"},
+            CSV: {"schema": {"type": "string"}, "example": csv_example(OUTPUTS["rfm"])},
             NDJSON: {
                 "itemSchema": {"type": "object", "additionalProperties": {"type": ["string", "integer", "null"]}},
                 "example": '{"customer_id":"0198c5a0-5d3f-7c3a-9f0e-2b7d4c1e8a77","recency_score":5,"status":"ok"}\n',

@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from ..analytics.schemas import CustomerRange, PartStored, RunPage, RunRead, RunWork
-from ..analytics.score_schemas import CustomerScores, RfmScorePage
+from ..analytics.score_schemas import CustomerScores, ScorePage
 from .session import ApiClient
 
 CSV = "text/csv"
@@ -32,14 +32,14 @@ async def list_runs(
     return RunPage.model_validate(await api.get("/v1/analytics/runs", params))
 
 
-async def list_rfm_scores(api: ApiClient, **params: Any) -> RfmScorePage:
-    """Read a page of scores; `params` are the query parameters of the operation."""
-    return RfmScorePage.model_validate(await api.get("/v1/scores/rfm", params))
+async def list_scores(api: ApiClient, model: str, **params: Any) -> ScorePage:
+    """Read a page of a model's scores; `params` are the query parameters of the operation."""
+    return ScorePage.model_validate(await api.get(f"/v1/scores/{model}", params))
 
 
-def stream_rfm_scores(api: ApiClient, *, accept: str = CSV, **params: Any) -> AsyncIterator[bytes]:
-    """Download all scores of a run, as CSV or NDJSON."""
-    return api.stream_out("/v1/scores/rfm", params, accept)
+def stream_scores(api: ApiClient, model: str, *, accept: str = CSV, **params: Any) -> AsyncIterator[bytes]:
+    """Download all scores of a run of a model, as CSV or NDJSON."""
+    return api.stream_out(f"/v1/scores/{model}", params, accept)
 
 
 async def get_scores(api: ApiClient, customer_id: UUID | str) -> CustomerScores:

@@ -6,7 +6,8 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from ..analytics.score_queries import rfm_of_one
+from ..analytics.outputs import OUTPUTS
+from ..analytics.score_queries import of_one
 from ..audience import Moment
 from ..core.clock import now
 from ..core.read import Reader
@@ -55,7 +56,7 @@ async def read_profile(session: AsyncSession, reader: Reader, customer_id: UUID,
 
 def _scores(customer_id: str, rows: Rows) -> Document:
     """Answer what the current runs say; what they rest on is as old as the oldest of them."""
-    scores = [rfm_of_one(UUID(customer_id), rows["rfm"][0] if rows["rfm"] else None)]
+    scores = [of_one(output, UUID(customer_id), rows[f"score_{model}"]) for model, output in OUTPUTS.items()]
     computed = [score["computed_at"] for score in scores if score["computed_at"] is not None]
     return {"as_of": min(computed, default=None), "data": scores}
 

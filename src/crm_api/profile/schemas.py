@@ -5,7 +5,7 @@ from uuid import UUID
 
 from pydantic import ConfigDict, Field
 
-from ..analytics.score_schemas import RfmScoreRead
+from ..analytics.score_schemas import AnyScore
 from ..core.money import Money
 from ..core.schemas import Day, Instant, Output, Params
 from ..customers.schemas import CustomerRead
@@ -90,7 +90,7 @@ class ScoresPart(Output):
     as_of: Annotated[
         Instant | None, Field(description="When the oldest of these runs was computed; null when none was published")
     ]
-    data: list[RfmScoreRead]
+    data: list[AnyScore]
 
 
 class SegmentsPart(_AsOf):

@@ -1,0 +1,76 @@
+"""What one run of a model says of one customer, declared once: tables, checks, answers, fields and the worker's CSV
+follow from it.
+"""
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+Status = Literal["ok", "insufficient_data", "not_converged", "not_identified", "stale"]
+Kind = Literal["score", "count", "days", "number", "rate", "money", "choice"]
+"""`score` 1 to 5; `count` and `days` whole numbers; `number` zero or more, `rate` 0 to 1, both with `DIGITS` digits
+after the point, so that they are the same bytes everywhere; `money` in the run's currency; `choice` one of a few words.
+"""
+Given = Literal["always", "scored", "unscored", "sometimes"]
+"""In every row; in those with status `ok` and no other; in all others; in those that have it."""
+DIGITS: Final = 6
+"""After the point, of rates and of numbers that are no money."""
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """One value of a row.
+
+    name: on the wire and in the table, where money ends in `_minor`. label: for people. field: its name in the field
+    catalog after the model's, its own when left out. least: of whole numbers. unit: what numbers count, for people.
+    """
+
+    name: str
+    kind: Kind
+    label: str
+    given: Given = "scored"
+    field: str | None = None
+    least: int = 0
+    unit: str | None = None
+    choices: tuple[str, ...] = ()
+    about: str | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Output:
+    """The rows of one model.
+
+    about: what the model is, a sentence. nothing: why a customer has no row, but for having been archived. example:
+    the values of a row, with its `observation_count`. unseen: values of a customer without a row that are not null.
+    """
+
+    model: str
+    title: str
+    about: str
+    nothing: str
+    observations: str
+    values: tuple[Value, ...]
+    example: dict[str, object]
+    statuses: tuple[Status, ...] = ("ok", "insufficient_data")
+    unseen: tuple[tuple[str, int], ...] = ()
+
+    @property
+    def has_money(self) -> bool:
+        """Whether rows are in a currency, which then stands behind the values."""
+        return any(value.kind == "money" for value in self.values)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The columns of a row on the wire, in order."""
+        currency = ("currency",) if self.has_money else ()
+        own = (value.name for value in self.values)
+        return ("customer_id", *own, *currency, "observation_count", "status", "reason")
+
+    @property
+    def filters(self) -> tuple[str, ...]:
+        """Values that scores are filtered by."""
+        return tuple(value.name for value in self.values if value.kind in ("score", "choice"))
+
+
+def stored_name(value: Value) -> str:
+    """Name the column a value is kept in."""
+    return f"{value.name}_minor" if value.kind == "money" else value.name
