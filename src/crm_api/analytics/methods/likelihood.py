@@ -1,0 +1,105 @@
+"""Maximum likelihood in log parameters, and whether what was found is found at all.
+
+L-BFGS-B from several fixed starts with an analytic gradient; the best end counts. The curvature at the optimum (central
+differences of the gradient) gives standard errors of the logarithms by the usual large-sample argument. A parameter at
+a bound, or one whose logarithm has a standard error above `WIDEST`, is not identified: the data cannot tell it from one
+fifty times as large, and what is computed from it would be a number without ground.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+
+from .states import Status
+
+Floats = NDArray[np.float64]
+Objective = Callable[[Floats], tuple[float, Floats]]
+"""Log parameters in; minus the mean log-likelihood and its gradient out."""
+
+WIDEST: Final = 1.0
+"""Standard error of a log parameter above which it is not identified: ±2 errors span a factor of 55."""
+_FLAT: Final = 1e-5
+_STEP: Final = 1e-4
+_NEAR_BOUND: Final = 1e-3
+
+
+@dataclass(frozen=True, slots=True)
+class Optimum:
+    """Where the search ended: parameters, their relative standard errors, the mean log-likelihood, a state."""
+
+    parameters: tuple[float, ...]
+    relative_errors: tuple[float, ...]
+    mean_log_likelihood: float
+    status: Status
+    reason: str | None
+
+
+def maximize(
+    objective: Objective,
+    starts: Sequence[Sequence[float]],
+    bounds: Sequence[tuple[float, float]],
+    names: Sequence[str],
+    count: int,
+) -> Optimum:
+    """Find the parameters (given and bounded on their own scale, searched on the log scale) of `count` observations."""
+    log_bounds = np.log(np.array(bounds, dtype=np.float64))
+    best: tuple[float, Floats] | None = None
+    for start in starts:
+        at = np.clip(np.log(np.array(start, dtype=np.float64)), log_bounds[:, 0], log_bounds[:, 1])
+        found = minimize(
+            objective,
+            at,
+            jac=True,
+            method="L-BFGS-B",
+            bounds=log_bounds,
+            options={"maxiter": 500, "ftol": 1e-13, "gtol": 1e-8},
+        )
+        if np.isfinite(found.fun) and (best is None or found.fun < best[0]):
+            best = (float(found.fun), np.asarray(found.x, dtype=np.float64))
+    if best is None:
+        empty = tuple(float("nan") for _ in names)
+        return Optimum(empty, empty, float("nan"), "not_converged", "The likelihood is not finite at any start.")
+    return _judged(objective, best[1], log_bounds, names, count)
+
+
+def _judged(objective: Objective, at: Floats, log_bounds: Floats, names: Sequence[str], count: int) -> Optimum:
+    value, gradient = objective(at)
+    low, high = at - log_bounds[:, 0] < _NEAR_BOUND, log_bounds[:, 1] - at < _NEAR_BOUND
+    bounded = [name for name, is_low, is_high in zip(names, low, high, strict=True) if is_low or is_high]
+    errors = _relative_errors(objective, at, count)
+    wide = [name for name, error in zip(names, errors, strict=True) if not error <= WIDEST]
+    status: Status = "ok"
+    reason = None
+    if bounded:
+        status, reason = "not_identified", f"At a bound: {', '.join(bounded)}; the data do not say how large."
+    elif float(np.abs(gradient).max()) > _FLAT:
+        status, reason = "not_converged", "The search ended where the likelihood still rises."
+    elif wide:
+        status, reason = (
+            "not_identified",
+            f"The likelihood is flat in {', '.join(wide)}; the data do not say how large.",
+        )
+    return Optimum(tuple(map(float, np.exp(at))), tuple(map(float, errors)), -value, status, reason)
+
+
+def _relative_errors(objective: Objective, at: Floats, count: int) -> Floats:
+    """Take standard errors of the log parameters from the curvature; infinite where there is none."""
+    size = len(at)
+    curvature = np.empty((size, size))
+    for place in range(size):
+        step = np.zeros(size)
+        step[place] = _STEP
+        curvature[place] = (objective(at + step)[1] - objective(at - step)[1]) / (2 * _STEP)
+    curvature = (curvature + curvature.T) / 2 * count
+    if not np.isfinite(curvature).all():
+        return np.full(size, np.inf)
+    values, vectors = np.linalg.eigh(curvature)
+    # Directions in which the likelihood does not fall are given no information at all.
+    variances = np.where(values > 1e-9 * max(values.max(), 1e-300), 1 / np.maximum(values, 1e-300), np.inf)
+    shares = vectors**2
+    errors: Floats = np.sqrt(np.where(shares > 1e-12, shares, 0.0) @ np.minimum(variances, 1e300))
+    return np.where(errors > 1e100, np.inf, errors)

@@ -1,0 +1,49 @@
+"""Real purchases that several methods are held to."""
+
+import importlib.util
+import os
+from datetime import date, datetime
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+
+@pytest.fixture(scope="session")
+def cdnow() -> pl.DataFrame:
+    """The sample of CDNOW: 2,357 customers of the first quarter of 1997, money in cents, to the end of June 1998."""
+    package = importlib.util.find_spec("lifetimes")
+    if package is None or not package.submodule_search_locations:
+        if os.environ.get("CRM_TEST_REQUIRE"):
+            pytest.fail("lifetimes is not installed")
+        pytest.skip("lifetimes is not installed")
+    text = (Path(package.submodule_search_locations[0]) / "datasets" / "CDNOW_sample.txt").read_text()
+    lines = [line.split() for line in text.splitlines()]
+    rows = [
+        (one[1], datetime.strptime(one[2], "%Y%m%d").date(), round(float(one[4]) * 100))
+        for one in lines
+        if len(one) == 5
+    ]
+    return purchases(rows)
+
+
+@pytest.fixture(scope="session")
+def online_retail(test_data: Path) -> pl.DataFrame:
+    """The clean lines of Online Retail: customer known, no cancellation, quantity and price above nought; in pence."""
+    lines = pl.read_parquet(test_data / "online_retail_raw.parquet").filter(
+        pl.col("CustomerID").is_not_null(),
+        ~pl.col("InvoiceNo").str.starts_with("C"),
+        pl.col("Quantity") > 0,
+        pl.col("UnitPrice") > 0,
+    )
+    pence = (pl.col("Quantity") * pl.col("UnitPrice") * 100).round().cast(pl.Int64)
+    return lines.select(
+        pl.col("CustomerID").cast(pl.Int64).alias("customer_id"),
+        pl.col("InvoiceDate").dt.date().alias("on"),
+        pence.alias("amount_minor"),
+    )
+
+
+def purchases(rows: list[tuple[str, date, int | None]]) -> pl.DataFrame:
+    """A feed of purchases from tuples."""
+    return pl.DataFrame(rows, schema={"customer_id": pl.String, "on": pl.Date, "amount_minor": pl.Int64}, orient="row")
