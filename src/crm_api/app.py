@@ -31,6 +31,7 @@ from .core.paging import Cursors
 from .core.stopping import Stopping
 from .core.telemetry import configure_logs
 from .customers import field_routes as fields
+from .customers import household_routes as households
 from .customers import routes as customers
 from .customers.catalog import CUSTOM_FIELDS, LivingCatalog
 from .customers.event_types import EVENT_TYPES as CUSTOMER_EVENTS
@@ -90,6 +91,7 @@ ROUTERS = (
     profiles.router,
     decisions.router,
     access.router,
+    households.router,
     fields.router,
     jobs.router,
     workers.router,

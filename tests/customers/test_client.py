@@ -7,9 +7,9 @@ import pytest
 from fastapi import FastAPI
 from httpx import ASGITransport
 
-from crm_api.client import ApiClient, ApiProblem, customers
+from crm_api.client import ApiClient, ApiProblem, customers, households
 
-SCOPE = "customers:read customers:write fields:read fields:write"
+SCOPE = "customers:read customers:write fields:read fields:write households:read households:write"
 
 
 @pytest.fixture
@@ -51,3 +51,20 @@ async def test_customers_are_found_and_streamed(client: ApiClient) -> None:
     assert found.count == 2
     table = b"".join([part async for part in customers.stream_customers(client)])
     assert len(table.splitlines()) == 4
+
+
+async def test_a_household_from_beginning_to_end(client: ApiClient) -> None:
+    ann, ben = [await customers.register_customer(client, {"given_name": name}) for name in ("Ann", "Ben")]
+    made = await households.form_household(client, "Main Street 5", [ann.id])
+    joined = await households.join_household(client, made.id, ben.id)
+    assert [member.customer_id for member in joined.members] == [ann.id, ben.id]
+    assert (await households.rename_household(client, made.id, None, version=2)).name is None
+    await households.leave_household(client, made.id, ann.id)
+    assert (
+        await households.get_household(client, made.id)
+        == (await households.list_households(client, customer_id=str(ben.id))).data[0]
+    )
+    await households.dissolve_household(client, made.id)
+    with pytest.raises(ApiProblem) as caught:
+        await households.get_household(client, made.id)
+    assert caught.value.code == "household-not-found"

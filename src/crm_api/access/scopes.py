@@ -5,6 +5,8 @@ from typing import Final
 SCOPES: Final[dict[str, str]] = {
     "customers:read": "Read customers and their timelines' owners",
     "customers:write": "Register, change, archive and load customers",
+    "households:read": "Read households and who is in them",
+    "households:write": "Form and dissolve households, let customers join and leave",
     "fields:read": "Read the field catalog",
     "fields:write": "Declare and change custom fields",
     "touchpoints:read": "Read timelines and touchpoints",

@@ -5,8 +5,8 @@ A mark is kept only when its topic is watched, so that what nobody waits for cos
 begins to watch a topic must let the writes that are under way end (core.watermark) before it looks at what there is:
 those that begin later see the watch.
 
-Topics: "customer" (the profile), "presence" (registered, archived, restored), "consent", "touchpoint:<kind>",
-"product", "score:<model>", "segment:<id>".
+Topics: "customer" (the profile), "presence" (registered, archived, restored), "household" (joined, left), "consent",
+"touchpoint:<kind>", "product", "score:<model>", "segment:<id>".
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -25,6 +25,7 @@ from .ids import new_id
 
 PRESENCE: Final = "presence"
 CUSTOMER: Final = "customer"
+HOUSEHOLD: Final = "household"
 # A join, not a WHERE: core.closing adds one.
 _MARK: Final = """
 INSERT INTO change_mark (id, topic, customer_id, marked_at)

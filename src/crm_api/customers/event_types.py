@@ -28,12 +28,32 @@ class FieldChanged(EventData):
     version: int
 
 
+class HouseholdTold(EventData):
+    """A household as a whole."""
+
+    id: UUID
+    version: int
+
+
+class HouseholdMoved(EventData):
+    """A household that somebody joined or left."""
+
+    id: UUID
+    customer_id: UUID
+    version: int
+
+
 EVENT_TYPES: Final = (
     EventType("customer.registered", "A customer was registered.", Registered),
     EventType("customer.changed", "Fields, contact points, identifiers or addresses of a customer changed.", Changed),
     EventType("customer.archived", "A customer was archived.", Changed),
     EventType("customer.restored", "A customer was taken back from the archive.", Changed),
     loaded("customers"),
+    EventType("household.formed", "A household was formed.", HouseholdTold),
+    EventType("household.changed", "A household has another name.", Changed),
+    EventType("household.joined", "A customer joined a household.", HouseholdMoved),
+    EventType("household.left", "A customer left a household.", HouseholdMoved),
+    EventType("household.dissolved", "A household is no more; its members left.", HouseholdTold),
     EventType("field.declared", "A custom field was declared.", FieldDeclared),
     EventType("field.changed", "A custom field got another label, or more choices.", FieldChanged),
 )

@@ -128,6 +128,36 @@ class Address(Base):
     longitude: Mapped[float | None]
 
 
+class Household(Base):
+    """People who live together, or whatever else is one to the business. `version` covers its members."""
+
+    __tablename__ = "household"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    name: Mapped[str | None]
+    version: Mapped[int]
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+
+
+class HouseholdMember(Base):
+    """A customer is in a household, and in no other.
+
+    Two ids and a time for each, whole on every node, since members are looked for from one another: so without foreign
+    keys.
+    """
+
+    __tablename__ = "household_member"
+    __table_args__ = (
+        Index("ix_household_member_household_id", "household_id", "customer_id"),
+        {"info": {"on_erase": "delete"}},
+    )
+
+    customer_id: Mapped[UUID] = mapped_column(primary_key=True)
+    household_id: Mapped[UUID]
+    joined_at: Mapped[datetime]
+
+
 class CustomFieldDeclaration(Base):
     """A field the business added to its customers. Its key and type stay for good; values rest on them."""
 

@@ -2,6 +2,10 @@
 ├── CustomerNotFound        404  no such customer
 ├── ContactPointTaken       409  the e-mail address or number belongs to another customer
 ├── ExternalIdTaken         409  the other system's id belongs to another customer
+├── HouseholdNotFound       404  no such household
+├── NoMember                404  the customer is not in the household
+├── InAnotherHousehold      409  the customer is in another household
+├── HouseholdFull           409  the household has as many members as one may have
 ├── FieldNotDeclared        404  no such field
 ├── FieldKeyTaken           409  a custom field has this key already
 ├── FieldBuiltIn            409  the field is not one that was declared
@@ -33,6 +37,27 @@ class ExternalIdTaken(
     To register a customer or change the one there is, whichever is needed, use
     `PUT /v1/customers/by/{system}/{external_id}`. Nothing was stored.
     """
+
+
+class HouseholdNotFound(Problem, status=404, code="household-not-found", title="No such household"):
+    """No household has this id, or it was dissolved. `GET /v1/households?customer_id=` finds that of a customer."""
+
+
+class NoMember(Problem, status=404, code="no-member", title="The customer is not in the household"):
+    """The household is there, and the customer is not in it. Its `members` say who is."""
+
+
+class InAnotherHousehold(
+    Problem, status=409, code="in-another-household", title="The customer is in another household"
+):
+    """A customer is in one household at most. `existing_id` is the household that `customer_id` is in.
+
+    Let the customer leave it first: `DELETE /v1/households/{id}/members/{customer_id}`. Nothing was stored.
+    """
+
+
+class HouseholdFull(Problem, status=409, code="household-full", title="The household is full"):
+    """A household has at most 50 members. More people than that are held together by a tag or a custom field."""
 
 
 class FieldNotDeclared(Problem, status=404, code="field-not-declared", title="No such field"):
