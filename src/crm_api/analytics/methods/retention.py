@@ -1,0 +1,133 @@
+"""Churn with a contract: how long contracts last (Kaplan-Meier), and which end next (a calibrated logistic hazard).
+
+A contract that still runs says only that it lasted at least so long; Kaplan and Meier (1958) use it for as long as it
+was seen. Intervals: Greenwood's variance (1926) on the scale of log(-log S), so that they stay between 0 and 1.
+
+The hazard is discrete: among contracts at risk in a period, the probability of ending in it given what was known at
+its beginning, tenure among it; `logistic` fits and calibrates it. Features that know the answer are refused (`leaks`).
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+import polars as pl
+from scipy.stats import norm
+
+from . import leaks, logistic
+from .backtesting import Backtest, auc, bin_of, brier, calibration, calibration_error, no_backtest
+
+MODEL: Final = "retention"
+VERSION: Final = "1"
+OUTPUT_COLUMNS: Final = (
+    "customer_id",
+    "churn_probability",
+    "churn_quartile",
+    "observation_count",
+    "status",
+    "reason",
+)
+_CURVE: Final = {
+    "time": pl.Int64,
+    "at_risk": pl.Int64,
+    "ended": pl.Int64,
+    "survival_rate": pl.Float64,
+    "standard_error": pl.Float64,
+    "low": pl.Float64,
+    "high": pl.Float64,
+}
+
+
+def kaplan_meier(contracts: pl.DataFrame, level: float = 0.95) -> pl.DataFrame:
+    """Estimate which share of contracts lasts beyond each time at which one ended.
+
+    Wanted: tenure (whole periods, 0 or more), ended (true: it ended then; false: it still ran when last seen).
+    Returns time, at_risk, ended, survival_rate, standard_error, low, high; no row when no contract ended. Past the last
+    ending of a contract nothing is known but that the share is not higher.
+    """
+    if contracts.filter(pl.col("tenure") < 0).height:
+        raise ValueError("A tenure below nought.")
+    by_time = contracts.group_by(pl.col("tenure").cast(pl.Int64).alias("time")).agg(
+        pl.len().cast(pl.Int64).alias("seen"), pl.col("ended").cast(pl.Int64).sum().alias("ended")
+    )
+    by_time = by_time.sort("time").with_columns(pl.col("seen").sum() - pl.col("seen").cum_sum() + pl.col("seen"))
+    events = by_time.filter(pl.col("ended") > 0)
+    if not events.height:
+        return pl.DataFrame(schema=_CURVE)
+    risk, ended = events["seen"].to_numpy().astype(np.float64), events["ended"].to_numpy().astype(np.float64)
+    survival = np.cumprod(1 - ended / risk)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        summed = np.cumsum(ended / (risk * (risk - ended)))
+        width = norm.ppf((1 + level) / 2) * np.sqrt(summed) / np.log(survival)
+        low, high = survival ** np.exp(-width), survival ** np.exp(width)
+        error = survival * np.sqrt(summed)
+    gone = survival <= 0
+    bounds = {"low": np.where(gone, 0.0, low), "high": np.where(gone, 0.0, high)}
+    return events.select(
+        "time",
+        pl.col("seen").alias("at_risk"),
+        "ended",
+        pl.Series("survival_rate", survival).round(9),
+        pl.Series("standard_error", np.where(gone, 0.0, error)).round(9),
+        *(pl.Series(name, values).round(9) for name, values in bounds.items()),
+    )
+
+
+def fit(contracts: pl.DataFrame, features: Sequence[str]) -> logistic.Model:
+    """Fit the hazard on one period: rows of customer_id, churned (true: ended in the period), features before it.
+
+    States: those of `logistic.fit`. Errors: leaks.LeakingFeatures; TypeError for a feature of another kind.
+    """
+    leaks.refuse_leaks(contracts, "churned", features)
+    return logistic.fit(contracts, "churned", features)
+
+
+def score(contracts: pl.DataFrame, fitted: logistic.Model) -> pl.DataFrame:
+    """Score contracts that run: rows of customer_id, the features and, when there, tenure.
+
+    Returns one row per contract, sorted by customer_id, with `OUTPUT_COLUMNS`; churn_quartile 4 is the most likely to
+    end; observation_count is the number of periods seen (1 without a tenure). Without a fit the figures are null.
+    """
+    ordered = contracts.sort("customer_id")
+    empty = pl.Series([None] * ordered.height, dtype=pl.Float64)
+    churns, quartile = empty, empty
+    if fitted.status == "ok":
+        predicted = logistic.predict(fitted, ordered).round(6)
+        churns, quartile = pl.Series(predicted), pl.Series(bin_of(predicted, 4))
+    seen = pl.col("tenure") if "tenure" in ordered.columns else pl.lit(1)
+    return ordered.select(
+        "customer_id",
+        churns.alias("churn_probability"),
+        quartile.cast(pl.Int64).alias("churn_quartile"),
+        seen.cast(pl.Int64).alias("observation_count"),
+        pl.lit(fitted.status).alias("status"),
+        pl.lit(fitted.reason, dtype=pl.String).alias("reason"),
+    )
+
+
+def backtest(contracts: pl.DataFrame, features: Sequence[str], later: pl.DataFrame | None = None) -> Backtest:
+    """Judge the hazard on a later period, given as rows of the same form, or by five folds where there is none.
+
+    Figures: AUC, Brier score beside that of the plain rate, mean calibration error. The table compares predicted and
+    observed churn by tenths.
+    """
+    fitted = fit(contracts, features)
+    if fitted.status != "ok":
+        return no_backtest(MODEL, None, None, fitted.status, fitted.reason)
+    predicted, happened = fitted.held_out, fitted.happened
+    if later is not None:
+        ordered = later.sort("customer_id")
+        predicted = logistic.predict(fitted, ordered)
+        happened = ordered["churned"].cast(pl.Boolean).to_numpy().astype(np.bool_)
+    if happened.all() or not happened.any():
+        return no_backtest(MODEL, None, None, "insufficient_data", "All or none ended: there is nothing to rank.")
+    table = calibration(predicted, happened.astype(np.float64))
+    figures = {
+        "customer_count": float(len(happened)),
+        "churn_rate": float(happened.mean()),
+        "auc": auc(predicted, happened),
+        "brier": brier(predicted, happened),
+        "brier_of_the_rate": brier(np.full(len(happened), fitted.outcome_rate), happened),
+        "calibration_error": calibration_error(table),
+    }
+    return Backtest(MODEL, None, None, "ok", None, figures, table)
