@@ -35,7 +35,7 @@ from .customers import household_routes as households
 from .customers import routes as customers
 from .customers.catalog import CUSTOM_FIELDS, LivingCatalog
 from .customers.event_types import EVENT_TYPES as CUSTOMER_EVENTS
-from .customers.fields import profile_fields
+from .customers.fields import HOUSEHOLDS, profile_fields
 from .customers.operations import DeclaredFields, Grounds
 from .events import routes as events
 from .events.document import describe_events
@@ -157,7 +157,9 @@ def create_app(settings: Settings, job_kinds: Sequence[JobKind] = JOB_KINDS) -> 
     app.openapi_version = "3.2.0"
     app.state.settings = settings
     app.state.cursors = Cursors(settings.secret_key.get_secret_value())
-    built_in = Catalog([*profile_fields(), *SCORE_FIELDS, *SEGMENT_FIELDS, *CONTEXT_FIELDS], COUNTABLE)
+    built_in = Catalog(
+        [*profile_fields(), *SCORE_FIELDS, *SEGMENT_FIELDS, *CONTEXT_FIELDS], COUNTABLE, household=HOUSEHOLDS
+    )
     catalog = LivingCatalog(built_in, (CUSTOM_FIELDS, CONSENT_FIELDS))
     build = segment_build(catalog)
     of_segments = (build, live_segments(catalog, build, settings.zone), segment_check(catalog, settings.zone))

@@ -20,7 +20,7 @@ from crm_api.audience.operands import Pattern
 from crm_api.core.embedded import ThrowawayPostgres
 from crm_api.core.read import Prepared, Reader
 
-from .trees import PATTERNS, WINDOWS, Json, distances, trees
+from .trees import PATTERNS, WINDOWS, Json, distances, households, trees
 from .world import CATALOG, KINDS, MOMENTS, Person, Touched, customer, metadata, people, rows
 
 PEOPLE = list(people(400, Random(2)))
@@ -191,6 +191,35 @@ async def test_the_timeline_index_serves_an_aggregate(world: AsyncConnection) ->
     assert "customer_id" in plan[scanned + 1] and "occurred_at" in plan[scanned + 1], plan
 
 
+@slow
+@given(tree=households, moment=st.sampled_from(MOMENTS))
+async def test_they_agree_about_households(world: AsyncConnection, reader: Reader, tree: Json, moment: Moment) -> None:
+    inside = await chosen(world, tree, moment)
+    assert inside == await judged(reader, tree, moment)
+    assert await chosen(world, {"not": tree}, moment) == {person.customer_id.int for person in PEOPLE} - inside
+
+
+@pytest.mark.parametrize("asked", [{"field": "country", "eq": "DE"}, {"not": {"field": "age", "gte": 30}}], ids=str)
+async def test_households_are_asked_member_by_member(world: AsyncConnection, reader: Reader, asked: Json) -> None:
+    meeting = await chosen(world, asked, MOMENTS[0])
+    decided = set()
+    for which, word in (("household_any", any), ("household_all", all)):
+        expected = {
+            person.customer_id.int
+            for person in PEOPLE
+            if word(
+                other.customer_id.int in meeting
+                for other in PEOPLE
+                if other is person
+                or (person.home_id is not None and other.home_id == person.home_id and not other.is_gone)
+            )
+        }
+        assert await chosen(world, {which: asked}, MOMENTS[0]) == expected
+        assert await judged(reader, {which: asked}, MOMENTS[0]) == expected
+        decided.add(frozenset(expected))
+    assert len(decided | {frozenset(meeting)}) == 3, "any, all and alone are three different things"
+
+
 async def test_nearness_is_looked_up_in_a_box(world: AsyncConnection) -> None:
     near = {"distance": "home", "latitude": 52.5, "longitude": 13.4, "lte": {"length": 25, "unit": "km"}}
     prepared = Prepared(select(customer.c.customer_id).where(condition(read_tree(near), CATALOG, MOMENTS[0])))
@@ -223,9 +252,17 @@ async def test_facts_of_many_audiences_come_in_one_query_per_table(reader: Reade
         *({"count": {"touchpoint": kind}, "last": last, "gte": 1} for kind in KINDS for last in ("P7D", "PT5H")),
         {"sum": "amount", "of": {"touchpoint": KINDS[0]}, "gt": {"amount": "1.00", "currency": "EUR"}},
     ]
+    asked += [{"household_any": tree} for tree in asked if "PT5H" not in str(tree)]
     await FactLoader(map(read_tree, asked), CATALOG).load(counting, IDS[:1], MOMENTS[0])
     tables = [re.search(r"FROM (world_\w+)", sql)[1] for sql in counting.asked]  # type: ignore[index]
-    assert sorted(tables) == ["world_customer", "world_label", "world_member", "world_score", "world_touchpoint"]
+    assert sorted(tables) == [
+        "world_customer",
+        "world_home",
+        "world_label",
+        "world_member",
+        "world_score",
+        "world_touchpoint",
+    ]
 
 
 async def test_no_more_history_is_loaded_than_the_widest_window_asks_for(reader: Reader) -> None:
@@ -248,6 +285,7 @@ async def test_what_was_not_loaded_is_never_taken_for_missing(reader: Reader) ->
         {"count": {"touchpoint": KINDS[1]}, "last": "P1D", "eq": 0},
         {**narrow, "last": "P8D"},
         {"count": {"touchpoint": KINDS[0]}, "eq": 0},
+        {"household_any": narrow},
     ):
         with pytest.raises(NotLoaded):
             judge(read_tree(tree), CATALOG).holds(facts)

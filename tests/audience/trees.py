@@ -238,5 +238,10 @@ distances = st.builds(
     ),
 )
 
-trees = _branched(st.one_of(_field_tests, _segments, _buckets, distances, _aggregates, _aggregates), 6)
+_of_members = _branched(
+    st.one_of(_field_tests, _segments, _buckets, distances, _aggregates.filter(lambda tree: "PT" not in str(tree))), 3
+)
+households = st.builds(lambda which, tree: {f"household_{which}": tree}, st.sampled_from(["any", "all"]), _of_members)
+
+trees = _branched(st.one_of(_field_tests, _segments, _buckets, distances, households, _aggregates, _aggregates), 6)
 """Trees of every kind of node, which the catalog of the world accepts."""

@@ -27,7 +27,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.sql.schema import SchemaItem
 
-from crm_api.audience import Amount, Catalog, Countable, Field, Items, Moment, Operator, Rows
+from crm_api.audience import Amount, Catalog, Countable, Field, Household, Items, Moment, Operator, Rows
 
 metadata = MetaData()
 
@@ -52,7 +52,9 @@ customer = _temporary(
     Column("time_zone", Text),
     Column("latitude", Double),
     Column("longitude", Double),
+    Column("is_gone", Boolean),
 )
+home = _temporary("world_home", Column("customer_id", Uuid, primary_key=True), Column("home_id", Integer, index=True))
 label = _temporary("world_label", Column("customer_id", Uuid), Column("label", Text))
 score = _temporary("world_score", Column("customer_id", Uuid), Column("recency", Integer), Column("spent", BigInteger))
 member = _temporary("world_member", Column("customer_id", Uuid), Column("segment_id", Uuid))
@@ -203,6 +205,12 @@ CATALOG = Catalog(
         ),
     ],
     TOUCHPOINTS,
+    household=Household(
+        customer_id=home.c.customer_id,
+        household_id=home.c.home_id,
+        is_present=customer.c.is_gone.is_(False),
+        depends_on=frozenset({"household"}),
+    ),
 )
 
 # Days on which clocks change, month ends and a leap day, each asked at a telling hour.
@@ -284,6 +292,8 @@ class Person:
     time_zone: str | None
     latitude: float | None
     longitude: float | None
+    is_gone: bool
+    home_id: int | None
     labels: list[str] = field(default_factory=list)
     scores: list[tuple[int | None, int | None]] = field(default_factory=list)
     segments: list[UUID] = field(default_factory=list)
@@ -292,6 +302,7 @@ class Person:
 
 def people(number: int, random: Random) -> Iterator[Person]:
     """Make people with a fact missing as often as not, and every present one on an edge."""
+    apart = Random(3)
     for position in range(number):
         balance = _maybe(random, (-5, 0, 100, 1230))
         place = _maybe(random, (*PLACES, (random.uniform(-90, 90), random.uniform(-180, 180)))) or (None, None)
@@ -309,6 +320,8 @@ def people(number: int, random: Random) -> Iterator[Person]:
             balance_currency=None if balance is None else random.choice(CURRENCIES),
             latitude=place[0],
             longitude=place[1],
+            is_gone=apart.random() < 0.2,
+            home_id=_maybe(apart, range(number // 4)),
             tags=_maybe(random, ([], ["vip"], ["vip", "new"])),
             labels=random.sample(["vip", "new"], random.randrange(3)),
             scores=[] if random.random() < 0.4 else [(_maybe(random, (1, 5)), _maybe(random, (0, 50_000)))],
@@ -375,6 +388,8 @@ def rows(persons: Sequence[Person]) -> dict[Table, list[dict[str, Any]]]:
     for person in persons:
         who = {"customer_id": person.customer_id}
         filled[customer].append({name: value for name, value in vars(person).items() if name in own})
+        if person.home_id is not None:
+            filled[home].append(who | {"home_id": person.home_id})
         filled[label] += [who | {"label": each} for each in person.labels]
         filled[score] += [who | {"recency": recency, "spent": spent} for recency, spent in person.scores]
         filled[member] += [who | {"segment_id": each} for each in person.segments]

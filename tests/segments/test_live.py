@@ -17,7 +17,7 @@ from crm_api.core.trail import OutboxEvent
 from crm_api.customers.models import Customer
 from crm_api.segments.models import Membership, MembershipDue, SegmentTopic, StaleMembership
 
-from ..calling import Api
+from ..calling import Api, problem
 from .conftest import MOST, Builder, Register
 
 GERMANS = {"field": "country", "eq": "DE"}
@@ -122,6 +122,58 @@ async def test_who_moves_is_near_at_once_and_told_how_near(api: Api, builder: Bu
         assert told["meets_definition"] is bool(members)
     shown = await api.post("/v1/segments/preview", {"definition": "distance(address, 52.5, 13) < 1 m"}, expect=200)
     assert (shown["count"], [each["display_name"] for each in shown["sample"]]) == (1, ["Ann"])
+
+
+async def test_what_one_member_does_concerns_the_household(
+    api: Api, builder: Builder, register: Register, view: View
+) -> None:
+    ann, ben, cem, _ = [await register(name, country="AT") for name in ("Ann", "Ben", "Cem", "Dora")]
+    home = (await api.post("/v1/households", {"members": [ann, ben]}, expect=201))["id"]
+    rooms = {
+        "Some German": 'household any (country = "DE")',
+        "All Austrian": 'household all (country = "AT")',
+        "Somebody looks": "household any (count(page.viewed, last 14 days) >= 1)",
+        "A household of lookers": 'household any (in_segment("Somebody looks"))',
+    }
+    segments = {}
+    for name, text in rooms.items():
+        segments[name] = await builder.define(name, text)
+        await builder.build(segments[name])
+
+    async def members() -> list[list[str]]:
+        for _ in range(2):  # one of the segments waits for another
+            await builder.catch_up()
+        return [await builder.members(segment_id) for segment_id in segments.values()]
+
+    everybody = ["Ann", "Ben", "Cem", "Dora"]
+    assert await members() == [[], everybody, [], []]
+    await api.patch(f"/v1/customers/{ben}", {"addresses": [{"country": "DE"}]}, expect=200)
+    await view(ben)
+    assert await members() == [["Ann", "Ben"], ["Cem", "Dora"], ["Ann", "Ben"], ["Ann", "Ben"]]
+    await api.put(f"/v1/households/{home}/members/{cem}", expect=200)
+    three = ["Ann", "Ben", "Cem"]
+    assert await members() == [three, ["Dora"], three, three]
+    told = await api.get(f"/v1/segments/{segments['Some German']}/explain/{ann}", expect=200)
+    assert told["explanation"]["value"] == {"members": 3, "met_by": [ben]} and told["meets_definition"]
+    await api.delete(f"/v1/households/{home}/members/{cem}", expect=204)
+    assert await members() == [["Ann", "Ben"], ["Cem", "Dora"], ["Ann", "Ben"], ["Ann", "Ben"]]
+    await api.post(f"/v1/customers/{ben}/archive", expect=200)
+    assert await members() == [[], ["Ann", "Cem", "Dora"], [], []], "who is archived is asked no more"
+    await api.post(f"/v1/customers/{ben}/restore", expect=200)
+    await api.delete(f"/v1/households/{home}", expect=204)
+    assert await members() == [["Ben"], ["Ann", "Cem", "Dora"], ["Ben"], ["Ben"]]
+    for name, segment_id in segments.items():
+        checked = (await builder.read(segment_id))["member_count"]
+        shown = await api.post("/v1/segments/preview", {"definition": rooms[name]}, expect=200)
+        assert shown["count"] == checked, name
+
+
+async def test_a_segment_cannot_lead_back_to_itself_through_a_household(api: Api, builder: Builder) -> None:
+    first = await builder.define("First", "age > 1")
+    second = await builder.define("Second", 'household all (in_segment("First"))')
+    loop = {"definition": {"household_any": {"not": {"segment": second}}}}
+    refused = await api.patch(f"/v1/segments/{first}", loop, expect=problem("segment-cycle", 422))
+    assert "First" in refused["detail"] and "Second" in refused["detail"]
 
 
 async def test_loads_and_consents_are_marked_too(api: Api, builder: Builder, register: Register) -> None:

@@ -1,11 +1,12 @@
 """The one language for "which customers?": tree, field catalog, check, compiler to SQL, canonical text."""
 
-from .catalog import OPERATORS, Amount, Catalog, Column, Countable, Field, FieldType, Items, Rows, Test
+from .catalog import OPERATORS, Amount, Catalog, Column, Countable, Field, FieldType, Household, Items, Rows, Test
 from .check import AudienceRefused, Finding, check, checked
 from .depends import DAY, depends_on, next_move, rolling_windows, windows_of
 from .distance import DistanceTo
 from .evaluate import Explained, Judge, explain, judge
 from .facts import Facts, NotLoaded
+from .household_nodes import HouseholdAll, HouseholdAny
 from .load_facts import FactLoader, load_facts
 from .moving import moving_bounds
 from .print_text import print_text
@@ -61,6 +62,9 @@ __all__ = [
     "FieldType",
     "Finding",
     "FirstTouchpoint",
+    "Household",
+    "HouseholdAll",
+    "HouseholdAny",
     "InBucket",
     "InNamedSegment",
     "InSegment",

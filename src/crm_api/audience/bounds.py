@@ -49,7 +49,8 @@ def _children(node: dict[str, Any]) -> Iterator[Any]:
         if isinstance(branches, list):
             # One more than allowed is enough to refuse; a hostile list is never walked to its end.
             yield from branches[: MOST_NODES + 1]
-    yield node.get("not")
+    for name in ("not", "household_any", "household_all"):
+        yield node.get(name)
     for name in ("count", "of", "never", "first", "latest"):
         chosen = node.get(name)
         if isinstance(chosen, dict):

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 
 from sqlalchemy import ColumnElement, exists
 from sqlalchemy.orm import InstrumentedAttribute
@@ -182,13 +182,41 @@ class Countable:
         return next((amount for amount in self.amounts if amount.name == name), None)
 
 
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Household:
+    """Who lives with whom: a table with a customer and its household in each row, a customer in one at most.
+
+    is_present: the condition on a customer without which a member is left out when others are asked.
+    depends_on: names of what is written when somebody joins, leaves, or is there no longer.
+    """
+
+    customer_id: Column
+    household_id: Column
+    is_present: ColumnElement[bool]
+    depends_on: frozenset[str]
+
+    def pairs(self) -> "Pairs":
+        """Answer who lives with whom."""
+        mine, theirs = (self.customer_id.expression.table.alias(name) for name in ("mine", "theirs"))
+        member, home = str(self.customer_id.key), str(self.household_id.key)
+        return Pairs(mine.c[member], theirs.c[member], mine.c[home] == theirs.c[home])
+
+
+class Pairs(NamedTuple):
+    """The table of members beside itself: a customer, one of its household, and the condition that they are."""
+
+    customer_id: Column
+    member_id: Column
+    live_together: ColumnElement[bool]
+
+
 class Catalog:
     """Fields by name, and the touchpoints; never changed, only extended into a new one.
 
     open_to: prefixes of names that any field may have, and what makes a field of such a name.
     """
 
-    __slots__ = ("_fields", "_open_to", "countable")
+    __slots__ = ("_fields", "_open_to", "countable", "household")
 
     def __init__(
         self,
@@ -196,10 +224,11 @@ class Catalog:
         countable: Countable | None = None,
         *,
         open_to: Mapping[str, Callable[[str], Field]] | None = None,
+        household: Household | None = None,
     ) -> None:
         self._fields: dict[str, Field] = {}
         self._open_to = open_to or {}
-        self.countable = countable
+        self.countable, self.household = countable, household
         for each in fields:
             if self._fields.setdefault(each.name, each) is not each:
                 raise ValueError(f"two fields are called {each.name}")
@@ -224,7 +253,8 @@ class Catalog:
 
     def with_fields(self, extra: Iterable[Field]) -> "Catalog":
         """Answer a catalog with more fields, for those the business declared. Errors: ValueError for a name taken."""
-        return Catalog([*self._fields.values(), *extra], self.countable, open_to=self._open_to)
+        fields = [*self._fields.values(), *extra]
+        return Catalog(fields, self.countable, open_to=self._open_to, household=self.household)
 
     def nearest(self, name: str) -> str | None:
         """Answer the valid name most like one that is not."""

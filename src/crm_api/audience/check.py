@@ -8,7 +8,9 @@ from typing import Any, Final
 from pydantic import MISSING
 
 from .catalog import Amount, Catalog, Countable, FieldType
+from .depends import nodes_in, rolling_windows
 from .distance import DistanceTo
+from .household_nodes import OverHousehold
 from .names import nearest
 from .operands import WrongOperand, operand
 from .touchpoint_nodes import (
@@ -128,6 +130,8 @@ def _in_node(node: Audience, catalog: Catalog, pointer: str) -> Iterator[Finding
                 yield from _in_node(branch, catalog, f"{pointer}/any/{position}")
         case Not(not_=inner):
             yield from _in_node(inner, catalog, f"{pointer}/not")
+        case OverHousehold():
+            yield from _in_household(node, catalog, pointer)
         case FieldTest():
             yield from _in_field_test(node, catalog, pointer)
         case InSegment():
@@ -142,6 +146,21 @@ def _in_node(node: Audience, catalog: Catalog, pointer: str) -> Iterator[Finding
             yield from _in_distance(node, catalog, pointer)
         case _:
             yield from _over_touchpoints(node, catalog, pointer)
+
+
+def _in_household(node: OverHousehold, catalog: Catalog, pointer: str) -> Iterator[Finding]:
+    (name,) = node.model_fields_set
+    pointer = f"{pointer}/{name}"
+    if catalog.household is None:
+        yield _not_here(pointer, "A household")
+        return
+    if any(isinstance(each, OverHousehold) for each in nodes_in(node.asked)):
+        yield Finding(pointer, "household-in-household", "The members of a household are in no other")
+    elif rolling_windows(node.asked):
+        detail = "Members of a household are asked in days, weeks or months, not in hours or minutes"
+        yield Finding(pointer, "wrong-unit", detail, "P1D")
+    else:
+        yield from _in_node(node.asked, catalog, pointer)
 
 
 def _in_field_test(node: FieldTest, catalog: Catalog, pointer: str) -> Iterator[Finding]:

@@ -6,8 +6,10 @@ from typing import Final
 
 from pydantic import MISSING
 
+from ..core.changes import PRESENCE
 from .catalog import Catalog
 from .distance import DistanceTo
+from .household_nodes import OverHousehold
 from .touchpoint_nodes import FirstTouchpoint, LatestTouchpoint, OverTouchpoints, Touchpoints
 from .tree import AllOf, AnyOf, Audience, FieldTest, InSegment, Not
 from .windows import Moment
@@ -15,9 +17,13 @@ from .windows import Moment
 DAY: Final = "day"
 """What a field depends on that is another tomorrow, though nothing is written."""
 
+OF_MEMBER: Final = "household:"
+"""Begins the name of what is written of somebody in the household."""
+
 
 def depends_on(tree: Audience, catalog: Catalog) -> frozenset[str]:
-    """Answer the names of what the audience reads: those its fields declare, "touchpoint:<kind>", "segment:<id>".
+    """Answer the names of what the audience reads: those its fields declare, "touchpoint:<kind>", "segment:<id>", and
+    "household:<name>" where it is read of the members of a household.
 
     A field that the catalog no longer has adds nothing. That time passes is not a write: windows are not named.
     """
@@ -72,13 +78,29 @@ def _rolls(duration: str) -> bool:
     return duration.startswith("PT")
 
 
-def _leaves(node: Audience) -> Iterator[Audience]:
+def nodes_in(node: Audience) -> Iterator[Audience]:
+    """Answer a node and all in it that are decided of a customer: what touchpoints are asked is not looked into."""
+    yield node
     match node:
         case AllOf(all=branches) | AnyOf(any=branches):
             for branch in branches:
-                yield from _leaves(branch)
+                yield from nodes_in(branch)
         case Not(not_=inner):
-            yield from _leaves(inner)
+            yield from nodes_in(inner)
+        case OverHousehold():
+            yield from nodes_in(node.asked)
+
+
+def _leaves(node: Audience, *, of_members: bool = True) -> Iterator[Audience]:
+    """Answer what is asked of a customer; of the members of its household too, or their node as it is."""
+    match node:
+        case AllOf(all=branches) | AnyOf(any=branches):
+            for branch in branches:
+                yield from _leaves(branch, of_members=of_members)
+        case Not(not_=inner):
+            yield from _leaves(inner, of_members=of_members)
+        case OverHousehold() if of_members:
+            yield from _leaves(node.asked)
         case _:
             yield node
 
@@ -109,8 +131,12 @@ def _near_today(leaf: FieldTest | FirstTouchpoint | LatestTouchpoint) -> Iterato
 
 
 def _names(tree: Audience, catalog: Catalog) -> Iterator[str]:
-    for leaf in _leaves(tree):
+    for leaf in _leaves(tree, of_members=False):
         match leaf:
+            case OverHousehold() if catalog.household is not None:
+                asked = frozenset(_names(leaf.asked, catalog)) | {PRESENCE}
+                yield from asked | catalog.household.depends_on
+                yield from (f"{OF_MEMBER}{name}" for name in asked - {DAY})
             case FieldTest(field=name):
                 field = catalog.get(name)
                 yield from field.depends_on if field else ()

@@ -11,6 +11,7 @@ from .catalog import Catalog
 from .check import checked
 from .distance import DistanceTo, Point, meters_between
 from .facts import Facts, NotLoaded, Values
+from .household_nodes import HouseholdAll, HouseholdAny
 from .memory_tests import Test, compared, shown, test_of
 from .memory_touchpoints import over_touchpoints
 from .operands import operand
@@ -95,6 +96,27 @@ class _Opposite:
         return Explained(print_text(self._node), not inner.holds, None, [inner])
 
 
+class _OfMembers:
+    """Asks the members of a household, the customer among them."""
+
+    __slots__ = ("_asked", "_decides", "_node")
+
+    def __init__(self, node: HouseholdAny | HouseholdAll, asked: Judge) -> None:
+        self._node, self._asked = node, asked
+        self._decides = isinstance(node, HouseholdAny)
+
+    def holds(self, facts: Any) -> bool:
+        for member in facts.members:
+            if self._asked.holds(member) is self._decides:
+                return self._decides
+        return not self._decides
+
+    def explain(self, facts: Any) -> Explained:
+        met_by = [str(member.customer_id) for member in facts.members if self._asked.holds(member)]
+        found = {"members": len(facts.members), "met_by": sorted(met_by)}
+        return Explained(print_text(self._node), self.holds(facts), found)
+
+
 class _Leaf:
     """Looks at one thing: `look` finds it, `met` judges it, `show` writes it as JSON."""
 
@@ -119,6 +141,8 @@ def _ready(node: Audience, catalog: Catalog) -> Judge:
             return _Some(node, [_ready(branch, catalog) for branch in branches])
         case Not(not_=inner):
             return _Opposite(node, _ready(inner, catalog))
+        case HouseholdAny() | HouseholdAll():
+            return _OfMembers(node, _ready(node.asked, catalog))
         case FieldTest():
             return _field_test(node, catalog)
         case InSegment(segment=segment):

@@ -90,6 +90,8 @@ class Facts:
     histories: Mapping[str, History]
     zone: str | None = None
     """The customer's time zone, where a calendar is asked for."""
+    household: "Sequence[Facts] | None" = field(default=None, repr=False)
+    """Those who live together, the customer among them, where they are asked."""
     _bounds: dict[tuple[str, str], Any] = field(default_factory=dict)
 
     def history(self, kind: str) -> History:
@@ -98,6 +100,13 @@ class Facts:
             return self.histories[kind]
         except KeyError:
             raise NotLoaded(kind) from None
+
+    @property
+    def members(self) -> "Sequence[Facts]":
+        """Those who live together, the customer among them. Errors: NotLoaded."""
+        if self.household is None:
+            raise NotLoaded("household")
+        return self.household
 
     @cached_property
     def today(self) -> date:

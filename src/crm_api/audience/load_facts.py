@@ -28,9 +28,10 @@ from sqlalchemy import (
 )
 
 from ..core.read import Prepared, Reader
-from .catalog import Amount, Catalog, Column, Countable, Field, FieldType, Items, Rows
+from .catalog import Amount, Catalog, Column, Countable, Field, FieldType, Household, Items, Rows
 from .distance import DistanceTo
 from .facts import EVER, Facts, History, Line, Quantity, Touched, Values
+from .household_nodes import OverHousehold
 from .moving import moving_bounds
 from .sql_touchpoints import table_of, window_of
 from .touchpoint_nodes import (
@@ -70,9 +71,23 @@ class FactLoader:
             by_rows.setdefault(asked.rows, []).append(asked)
         self._sources = [_Source(rows, fields, countable) for rows, fields in by_rows.items()]
         self._timeline = _Timeline(wanted, countable) if wanted.windows else None
+        household = catalog.household if wanted.members else None
+        self._members = None if household is None else _Members(household, countable)
 
     async def load(self, reader: Reader, customer_ids: Sequence[UUID], moment: Moment) -> dict[UUID, Facts]:
         """Answer the facts of customers at a moment, by their ids; who is not there has none."""
+        if self._members is None:
+            return await self._load(reader, customer_ids, moment)
+        members = await self._members.read(reader, customer_ids)
+        all_ids = {*customer_ids, *(each for ids in members.values() for each in ids)}
+        facts = await self._load(reader, sorted(all_ids), moment)
+        for customer_id in customer_ids:
+            if customer_id in facts:
+                mine = members.get(customer_id, [customer_id])
+                facts[customer_id].household = [facts[each] for each in mine if each in facts]
+        return {customer_id: facts[customer_id] for customer_id in customer_ids if customer_id in facts}
+
+    async def _load(self, reader: Reader, customer_ids: Sequence[UUID], moment: Moment) -> dict[UUID, Facts]:
         bound = {"customer_ids": list(customer_ids), **moving_bounds((), moment)}
         found: dict[UUID, dict[str, Values]] = {}
         for source in self._sources:
@@ -95,6 +110,8 @@ class _Wanted:
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
         self.fields: dict[str, Field] = {}
+        self.members = False
+        """Whether the members of households are asked."""
         self.calendar = False
         """Whether the customer's own date is asked for."""
         self.windows: dict[str, list[OverTouchpoints]] = {}
@@ -108,6 +125,9 @@ class _Wanted:
         """Add what an audience asks for; what the catalog does not have is passed over, and decided by no judge."""
         for leaf in _leaves(node):
             match leaf:
+                case OverHousehold():
+                    self.members = True
+                    self.add(leaf.asked)
                 case FieldTest(field=name):
                     if (asked := self._catalog.get(name)) is not None:
                         self.fields[name] = asked
@@ -258,6 +278,28 @@ class _Source:
         for customer_id in gathered if self._is_own else found:
             values = gathered[customer_id]
             found.setdefault(customer_id, {}).update((name, tuple(each)) for name, each in values.items())
+
+
+class _Members:
+    """Who lives with whom; archived ones are left out, but not the customer itself."""
+
+    def __init__(self, household: Household, countable: Countable) -> None:
+        customer_id = countable.outer_customer_id
+        pairs = household.pairs()
+        statement: Select[Any] = (
+            select(pairs.customer_id.label("customer_id"), pairs.member_id.label("member_id"))
+            .join_from(table_of(pairs.customer_id), table_of(pairs.member_id), pairs.live_together)
+            .join(table_of(customer_id), customer_id == pairs.member_id)
+            .where(_is_asked(pairs.customer_id), or_(pairs.customer_id == pairs.member_id, household.is_present))
+        )
+        self._statement = Prepared(statement)
+
+    async def read(self, reader: Reader, customer_ids: Sequence[UUID]) -> dict[UUID, list[UUID]]:
+        """Answer the members of each customer's household; nothing for who is in none."""
+        found: dict[UUID, list[UUID]] = defaultdict(list)
+        for row in await reader.rows(self._statement, customer_ids=list(customer_ids)):
+            found[UUID(str(row[0]))].append(UUID(str(row[1])))
+        return found
 
 
 class _Timeline:

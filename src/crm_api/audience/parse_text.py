@@ -48,7 +48,7 @@ _PHRASES: Final = {
     "UNIT": "a unit of time",
     "$END": "the end",
 }
-_CONDITION: Final = frozenset({"WORD", "QUOTED_WORD", "LPAR", "NOT", "AVG", "BIRTHDAY", "LAST"}) | {
+_CONDITION: Final = frozenset({"WORD", "QUOTED_WORD", "LPAR", "NOT", "AVG", "BIRTHDAY", "HOUSEHOLD", "LAST"}) | {
     name.upper() for name in FUNCTIONS
 }
 _COMPARISON: Final = frozenset({"SIGN", "IN", "LIKE", "HAS", "BETWEEN", "IS", "NOT", "WITHIN", "ANNIVERSARY"})

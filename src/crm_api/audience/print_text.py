@@ -20,6 +20,7 @@ from pydantic import MISSING
 
 from ..core.money import Money
 from .distance import DistanceTo, Length
+from .household_nodes import HouseholdAll, HouseholdAny
 from .touchpoint_nodes import (
     FirstTouchpoint,
     LatestTouchpoint,
@@ -34,9 +35,9 @@ from .tree import AllOf, AnyOf, Audience, FieldTest, InBucket, InNamedSegment, I
 from .values import Operator
 
 _WORDS: Final = (
-    "all and anniversary any average avg between birthday bucket consents count distance false first from has in "
-    "in_segment is items known last latest leap like never next not of or share sum true unknown until where with "
-    "within"
+    "all and anniversary any average avg between birthday bucket consents count distance false first from has "
+    "household in in_segment is items known last latest leap like never next not of or share sum true unknown until "
+    "where with within"
 )
 RESERVED: Final = frozenset(_WORDS.split())
 _PLAIN: Final = re.compile(r"[a-z_][a-z0-9_]*(\.[a-z0-9_]+)*")
@@ -68,6 +69,10 @@ def _node(node: Audience, within: int) -> str:
             return _enclosed(" or ".join(_node(branch, _AND) for branch in branches), within > _OR)
         case Not(not_=inner):
             return f"not {_node(inner, _NOT)}"
+        case HouseholdAny(household_any=inner):
+            return f"household any ({_node(inner, _OR)})"
+        case HouseholdAll(household_all=inner):
+            return f"household all ({_node(inner, _OR)})"
         case InSegment(segment=segment):
             return f'in_segment("{segment}")'
         case InNamedSegment(segment_name=name):

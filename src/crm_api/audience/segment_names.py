@@ -7,6 +7,7 @@ from ..core.read import Reader
 from ..core.text import normalized
 from .catalog import Catalog
 from .check import AudienceRefused, Finding
+from .household_nodes import HouseholdAll, HouseholdAny
 from .names import nearest
 from .tree import AllOf, AnyOf, Audience, InNamedSegment, InSegment, Not
 
@@ -41,6 +42,10 @@ def _names(node: Audience, pointer: str) -> Iterator[tuple[str, str]]:
             yield pointer, name
         case Not(not_=inner):
             yield from _names(inner, f"{pointer}/not")
+        case HouseholdAny(household_any=inner):
+            yield from _names(inner, f"{pointer}/household_any")
+        case HouseholdAll(household_all=inner):
+            yield from _names(inner, f"{pointer}/household_all")
         case AllOf(all=branches):
             for position, branch in enumerate(branches):
                 yield from _names(branch, f"{pointer}/all/{position}")
@@ -57,6 +62,10 @@ def _replaced(node: Audience, ids: Mapping[str, UUID]) -> Audience:
             return InSegment(segment=ids[normalized(name)])
         case Not(not_=inner):
             return Not.model_validate({"not": _replaced(inner, ids)})
+        case HouseholdAny(household_any=inner):
+            return HouseholdAny(household_any=_replaced(inner, ids))
+        case HouseholdAll(household_all=inner):
+            return HouseholdAll(household_all=_replaced(inner, ids))
         case AllOf(all=branches):
             return AllOf(all=[_replaced(branch, ids) for branch in branches])
         case AnyOf(any=branches):

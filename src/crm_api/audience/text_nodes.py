@@ -52,6 +52,12 @@ class Nodes:
     def negated(self, found: list[Any]) -> Written:
         return Written(place_of(found[0]), {"not": found[1]})
 
+    def household_any(self, found: list[Any]) -> Written:
+        return Written(place_of(found[0]), {"household_any": found[2]})
+
+    def household_all(self, found: list[Any]) -> Written:
+        return Written(place_of(found[0]), {"household_all": found[2]})
+
     def field_test(self, found: list[Any]) -> Written:
         name, *comparison = found
         return _node(name.place, {"field": name}, _compared(comparison))

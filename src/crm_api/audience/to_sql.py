@@ -7,8 +7,10 @@ from .buckets import bucket_column
 from .catalog import Catalog
 from .check import checked
 from .distance import DistanceTo
+from .household_nodes import HouseholdAny, OverHousehold
 from .operands import operand
 from .sql_distance import is_so_far
+from .sql_household import another_meets
 from .sql_tests import Tests, compared, is_known, unless
 from .sql_touchpoints import Timeline
 from .touchpoint_nodes import (
@@ -56,6 +58,8 @@ class _Compiler:
                 return (or_ if wanted else and_)(*(self.node(branch, wanted) for branch in branches))
             case Not(not_=inner):
                 return self.node(inner, not wanted)
+            case OverHousehold():
+                return self._over_household(node, wanted)
             case FieldTest():
                 return self._field_test(node, wanted)
             case NeverTouched():
@@ -88,6 +92,13 @@ class _Compiler:
             case InNamedSegment():
                 raise AssertionError("check() lets no name of a segment through")
         raise AssertionError(f"{type(node).__name__} is no leaf")
+
+    def _over_household(self, node: OverHousehold, wanted: bool) -> ColumnElement[bool]:
+        """Ask the customer itself, and the others: one of them decides, for any by meeting it, for all by not."""
+        decisive = isinstance(node, HouseholdAny)
+        another = another_meets(self._catalog, self.node(node.asked, decisive))
+        own = self.node(node.asked, wanted)
+        return or_(own, another) if decisive is wanted else and_(own, not_(another))
 
     def _field_test(self, node: FieldTest, wanted: bool) -> ColumnElement[bool]:
         field = self._catalog.get(node.field)

@@ -1,6 +1,7 @@
 """The tree of an audience: which customers? Canonical form is JSON; every node is told by the keys it has.
 
     {"all": [node, …]}   {"any": [node, …]}   {"not": node}
+    {"household_any": node}   {"household_all": node}                of the members of the customer's household
     {"field": "country", "in": ["DE", "AT"]}                         a field of the catalog and exactly one operator
     {"distance": "address", "latitude": 52.52, "longitude": 13.4, "lte": {"length": 25, "unit": "km"}}
     {"segment": "0198…"}                                             membership in another segment
@@ -43,6 +44,7 @@ from typing_extensions import TypeAliasType
 
 from .bounds import MOST_NODES, bounded
 from .distance import DistanceTo
+from .household_nodes import HouseholdAll, HouseholdAny
 from .text_form import TextToo, read_text
 from .touchpoint_nodes import (
     FirstTouchpoint,
@@ -174,6 +176,8 @@ _BRANCHES: Final[dict[str, type[BaseModel]]] = {
     "all": AllOf,
     "any": AnyOf,
     "not": Not,
+    "household_any": HouseholdAny,
+    "household_all": HouseholdAll,
     "field": FieldTest,
     "count": TouchpointCount,
     "sum": TouchpointSum,
@@ -202,6 +206,8 @@ Audience = TypeAliasType(
         Annotated[AllOf, Tag("AllOf")]
         | Annotated[AnyOf, Tag("AnyOf")]
         | Annotated[Not, Tag("Not")]
+        | Annotated[HouseholdAny, Tag("HouseholdAny")]
+        | Annotated[HouseholdAll, Tag("HouseholdAll")]
         | Annotated[FieldTest, Tag("FieldTest")]
         | Annotated[TouchpointCount, Tag("TouchpointCount")]
         | Annotated[TouchpointSum, Tag("TouchpointSum")]

@@ -6,11 +6,12 @@ from typing import Any, Final
 from sqlalchemy import BigInteger, Boolean, ColumnElement, Date, Integer, Numeric, bindparam, cast, func
 from sqlalchemy.types import TypeEngine
 
-from ..audience import DAY, Field, Moment, Rows
+from ..audience import DAY, Field, Household, Moment, Rows
 from ..audience.catalog import Column, FieldType
 from ..audience.moving import TODAY
+from ..core.changes import HOUSEHOLD
 from .custom_values import Declaration
-from .models import ContactPoint, Customer, ExternalId
+from .models import ContactPoint, Customer, ExternalId, HouseholdMember
 from .places import COUNTRIES
 
 _CUSTOMER: Final = frozenset({"customer"})
@@ -48,6 +49,14 @@ def profile_fields() -> Iterator[Field]:
             kind, "text", label, ContactPoint.normalized, rows=_CONTACT_POINTS, where=((ContactPoint.kind, kind),)
         )
     yield _field("known_in", "set", "Systems with an external id", ExternalId.system, rows=_EXTERNAL_IDS)
+
+
+HOUSEHOLDS: Final = Household(
+    customer_id=HouseholdMember.customer_id,
+    household_id=HouseholdMember.household_id,
+    is_present=Customer.archived_at.is_(None),
+    depends_on=frozenset({HOUSEHOLD}),
+)
 
 
 def custom_fields(declarations: Iterable[Declaration]) -> Iterator[Field]:

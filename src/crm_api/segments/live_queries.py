@@ -8,6 +8,7 @@ from sqlalchemy import ARRAY, BindParameter, DateTime, Text, Uuid, bindparam, ca
 from sqlalchemy.dialects.postgresql import Insert, insert
 
 from ..audience import Moment
+from ..audience.depends import OF_MEMBER
 from ..audience.windows import last
 from ..touchpoints.models import Touchpoint
 from .models import MembershipDue
@@ -30,6 +31,16 @@ FROM unnest(CAST(:topics AS text[]), CAST(:customer_ids AS uuid[])) AS m (topic,
 JOIN segment_topic t ON t.topic = m.topic
 ON CONFLICT DO NOTHING
 """).bindparams(_TOPICS, _CUSTOMERS)
+MARKS_OF_MEMBERS_BECOME_STALE: Final = text(f"""
+INSERT INTO stale_membership (segment_id, customer_id)
+SELECT DISTINCT t.segment_id, theirs.customer_id
+FROM unnest(CAST(:topics AS text[]), CAST(:customer_ids AS uuid[])) AS m (topic, customer_id)
+JOIN segment_topic t ON t.topic = '{OF_MEMBER}' || m.topic
+JOIN household_member mine ON mine.customer_id = m.customer_id
+JOIN household_member theirs ON theirs.household_id = mine.household_id
+ON CONFLICT DO NOTHING
+""").bindparams(_TOPICS, _CUSTOMERS)  # noqa: S608  # ours
+"""Whoever lives with somebody who changed is looked at again, where a segment asks the members of households."""
 SEGMENTS_ARE_DUE: Final = text("""
 UPDATE segment SET due_at = :at
 WHERE archived_at IS NULL AND id IN (SELECT segment_id FROM segment_topic WHERE topic = ANY(CAST(:topics AS text[])))

@@ -5,7 +5,7 @@ from math import ceil, floor, sqrt
 from typing import Final, NamedTuple
 from uuid import UUID
 
-from ..audience import AllOf, AnyOf, Audience, Catalog, InSegment, Not, depends_on
+from ..audience import AllOf, AnyOf, Audience, Catalog, HouseholdAll, HouseholdAny, InSegment, Not, depends_on
 from ..core.changes import PRESENCE
 
 STEP_SECONDS: Final = 5
@@ -22,6 +22,10 @@ def references(tree: Audience, pointer: str = "") -> Iterator[Reference]:
             yield f"{pointer}/segment", segment
         case Not(not_=inner):
             yield from references(inner, f"{pointer}/not")
+        case HouseholdAny(household_any=inner):
+            yield from references(inner, f"{pointer}/household_any")
+        case HouseholdAll(household_all=inner):
+            yield from references(inner, f"{pointer}/household_all")
         case AllOf(all=branches):
             for position, branch in enumerate(branches):
                 yield from references(branch, f"{pointer}/all/{position}")

@@ -1,9 +1,10 @@
 """Keeping members right between builds: whoever changed is looked at again, for the segments that depend on it.
 
-Marks (core.changes) become stale memberships, a few customers for each segment that depends on their topic; those are
-brought to what the segment means, with an event each. So are memberships whose window of hours or minutes moved on.
-Whatever concerns everybody, or too many, becomes a build: scores were published, a day has begun. A segment that is
-being built is left alone until then; what changed meanwhile waits.
+Marks (core.changes) become stale memberships, a few customers for each segment that depends on their topic, and those
+who live with them where it asks the members of households; they are brought to what the segment means, with an event
+each. So are memberships whose window of hours or minutes moved on. Whatever concerns everybody, or too many, becomes a
+build: scores were published, a day has begun. A segment that is being built is left alone until then; what changed
+meanwhile waits.
 """
 
 from collections.abc import Sequence
@@ -74,6 +75,7 @@ async def _take_marks(session: AsyncSession) -> int:
     if alone:
         told = {"topics": [each.topic for each in alone], "customer_ids": [each.customer_id for each in alone]}
         await session.execute(live_queries.MARKS_BECOME_STALE, told)
+        await session.execute(live_queries.MARKS_OF_MEMBERS_BECOME_STALE, told)
     if everybody := {each.topic for each in marks if each.customer_id is None}:
         await session.execute(live_queries.SEGMENTS_ARE_DUE, {"topics": list(everybody), "at": now()})
     return len(marks)
