@@ -12,16 +12,20 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mappin
 from contextlib import contextmanager
 from typing import Any, Final
 
-from crm_api.analytics import rfm, rfm_wire
+from crm_api.analytics import wire
 from crm_api.analytics.schemas import CustomerRange, RunRead, RunWork
 from crm_api.client import ApiClient, ApiInterrupted, ApiProblem, analytics
 from crm_api.jobs.schemas import ClaimedJob
 
+from .lifetime_value import LifetimeValueModel
 from .models import Block, Model, Outcome
 from .rfm import RfmModel
 from .work import CannotBeDone, Report
 
-MODELS: Final[dict[str, Callable[[Mapping[str, Any]], Model]]] = {rfm.MODEL: RfmModel}
+MODELS: Final[dict[str, Callable[[Mapping[str, Any]], Model]]] = {
+    "rfm": RfmModel,
+    "lifetime_value": LifetimeValueModel,
+}
 """How each model is made of a run's parameters."""
 CUSTOMERS_IN_A_RANGE: Final = 100_000
 ROWS_IN_A_PART: Final = 50_000
@@ -112,7 +116,7 @@ class _Computation:
 
     async def _write(self, outcome: Outcome) -> str:
         """Send all rows, two parts at a time; answers their hash, which is taken of one header and all lines."""
-        parts = enumerate(rfm_wire.parts(outcome.rows, ROWS_IN_A_PART))
+        parts = enumerate(wire.parts(outcome.rows, ROWS_IN_A_PART))
         digest, sent = hashlib.sha256(), 0
 
         async def send_parts() -> None:

@@ -7,7 +7,8 @@ from typing import Any
 import polars as pl
 
 from crm_api import __version__
-from crm_api.analytics import rfm, rfm_wire
+from crm_api.analytics import rfm, wire
+from crm_api.analytics.outputs import RFM
 
 from .models import Block, Outcome
 from .work import CannotBeDone
@@ -22,12 +23,12 @@ class RfmModel:
         self._parameters = rfm.Parameters(
             date.fromisoformat(parameters["as_of"]), parameters["time_zone"], parameters["currency"]
         )
-        self._totals = [rfm.condense(rfm_wire.no_facts(), self._parameters)]
+        self._totals = [rfm.condense(wire.no_facts(), self._parameters)]
 
     def condense(self, block: Block) -> pl.DataFrame:
         """Reduce a block of the feed to totals. Errors: CannotBeDone when it holds another currency."""
         try:
-            return rfm.condense(rfm_wire.read_facts(block.lines, block.columns), self._parameters)
+            return rfm.condense(wire.read_facts(block.lines, block.columns), self._parameters)
         except rfm.MixedCurrencies as mixed:
             raise CannotBeDone(f"{mixed} A run never converts: record purchases in one currency.") from None
 
@@ -43,7 +44,7 @@ class RfmModel:
         scores = rfm.rank(totals, self._parameters)
         scored_count = int((scores["status"] == "ok").sum())
         return Outcome(
-            rows=rfm_wire.write_rows(scores, self._parameters.currency),
+            rows=wire.write_rows(RFM, scores, self._parameters.currency),
             input_hash=rfm.fingerprint(totals),
             counts={
                 "facts_used": int(totals["observation_count"].sum()),

@@ -160,8 +160,10 @@ async def hands(app: FastAPI, credentials: tuple[str, str], api: Api) -> AsyncIt
 def compute(api: Api, hands: ApiClient) -> Compute:
     """Start a run, have it done by a worker, and read it."""
 
-    async def compute(handler: Handler = analytics.compute_run, **parameters: Any) -> dict[str, Any]:
-        wish = {"model": "rfm", "parameters": {"as_of": AS_OF, "currency": "USD", **parameters}}
+    async def compute(
+        handler: Handler = analytics.compute_run, *, model: str = "rfm", **parameters: Any
+    ) -> dict[str, Any]:
+        wish = {"model": model, "parameters": {"as_of": AS_OF, "currency": "USD", **parameters}}
         run = await api.post("/v1/analytics/runs", wish, expect=202)
         await work(hands, run, handler)
         found: dict[str, Any] = await api.get(f"/v1/analytics/runs/{run['id']}")

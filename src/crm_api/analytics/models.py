@@ -31,7 +31,9 @@ class AnalyticsRun(Base):
     __tablename__ = "analytics_run"
     __table_args__ = (
         CheckConstraint(
-            "state IN ('queued', 'running', 'published', 'insufficient_data', 'failed', 'cancelled')", name="state"
+            "state IN ('queued', 'running', 'published', 'insufficient_data', 'not_converged', 'not_identified', "
+            "'failed', 'cancelled')",
+            name="state",
         ),
         Index("ix_analytics_run_model_id", "model", "id"),
         Index("uq_analytics_run_job_id", "job_id", unique=True),
@@ -84,6 +86,10 @@ class AnalyticsRunPart(Base):
     row_count: Mapped[int]
     scored_count: Mapped[int]
     """Rows with status `ok`."""
+    unscored_status: Mapped[str | None]
+    """A status of the other rows: the last by name, so that what is wrong with a whole fit stands before what a single
+    customer lacks."""
+    unscored_reason: Mapped[str | None]
     first_customer_id: Mapped[UUID | None]
     last_customer_id: Mapped[UUID | None]
     received_at: Mapped[datetime]
@@ -107,7 +113,11 @@ def _score_table(output: Output) -> Table:
         Column("status", Text, nullable=False),
         Column("reason", Text),
         CheckConstraint(f"status IN ({', '.join(map(repr, output.statuses))})", name="status"),
-        CheckConstraint(f"(status = 'ok') = (num_nonnulls({', '.join(scored)}) = {len(scored)})", name="scored"),
+        *(
+            [CheckConstraint(f"(status = 'ok') = (num_nonnulls({', '.join(scored)}) = {len(scored)})", name="scored")]
+            if scored
+            else []
+        ),
         CheckConstraint("(status = 'ok') = (reason IS NULL)", name="reason"),
         # In this order a run's rows stand together: they are added at the end of the key, and read and dropped as a
         # range of it. The other order spread each run over all pages of the runs before it, and took a fifth longer.

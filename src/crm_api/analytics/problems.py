@@ -7,6 +7,8 @@
 ├── WatermarkOpen     409  facts from before the watermark may still be on their way
 ├── RowsDropped       410  the run is so old that its rows were dropped
 ├── InsufficientData  422  what a run that could score nobody says of itself
+├── NotConverged      422  what a run whose fit found no optimum says of itself
+├── NotIdentified     422  what a run whose data cannot tell one answer from another says of itself
 └── NotPublished      500  what a run whose worker never published it says of itself
 """
 
@@ -57,6 +59,20 @@ class RowsDropped(Problem, status=410, code="rows-dropped", title="The rows of t
 class InsufficientData(Problem, status=422, code="insufficient-data", title="Nobody could be scored"):
     """The run read all there was and found no purchase it could score anybody by, so it published nothing; the run that
     was current stays current. Record purchases, or choose other `kinds` or a later `as_of`.
+    """
+
+
+class NotConverged(Problem, status=422, code="not-converged", title="The fit found no optimum"):
+    """The model's parameters could not be estimated: the search for them came to no end, so the run published nothing;
+    the run that was current stays current. Choose a later `as_of` or other `kinds`, and look at the data for amounts
+    and dates that cannot be true.
+    """
+
+
+class NotIdentified(Problem, status=422, code="not-identified", title="The data cannot tell the parameters"):
+    """The model was fitted, and its parameters lie at a bound or in no particular place: very different answers fit the
+    data as well. Figures from it would be a guess, so the run published nothing; the run that was current stays
+    current. It takes a longer time of trade, or customers who leave at some time.
     """
 
 

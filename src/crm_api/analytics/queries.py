@@ -31,7 +31,7 @@ from ..core.read import Prepared, Reader, raw_json
 from ..customers.models import Customer
 from ..touchpoints.models import Touchpoint
 from .models import AnalyticsModel, AnalyticsRun, AnalyticsRunPart
-from .rules import KEPT_RUNS
+from .rules import KEPT_RUNS, NOBODY_SCORED
 
 Document = dict[str, Any]
 
@@ -167,7 +167,7 @@ def _is_outlived() -> ColumnElement[bool]:
         .correlate(AnalyticsRun)
         .scalar_subquery()
     )
-    useless = AnalyticsRun.state.in_(("failed", "cancelled", "insufficient_data"))
+    useless = AnalyticsRun.state.in_(("failed", "cancelled", *NOBODY_SCORED))
     outlived = and_(AnalyticsRun.state == "published", newer_count >= KEPT_RUNS)
     return and_(AnalyticsRun.rows_dropped_at.is_(None), or_(useless, outlived))
 

@@ -9,7 +9,9 @@ from zoneinfo import ZoneInfo
 
 OPEN: Final = ("queued", "running")
 """States in which a run still takes rows and can be published."""
-ENDED_WELL: Final = ("published", "insufficient_data")
+NOBODY_SCORED: Final = ("insufficient_data", "not_converged", "not_identified")
+"""States of a run that came to its end and could say nothing of anybody."""
+ENDED_WELL: Final = ("published", *NOBODY_SCORED)
 KEPT_RUNS: Final = 10
 """Of how many published runs of a model the rows are kept; the current one is always among them."""
 

@@ -1,94 +1,39 @@
 """What callers and workers send and get about runs."""
 
-from datetime import date
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, ConfigDict, Field, StringConstraints
-from pydantic_core import PydanticCustomError
+from pydantic import ConfigDict, Field, StringConstraints
 
-from ..core.money import currencies
 from ..core.schemas import Day, Input, Instant, ListParams, NextCursor, Output, Params
 from .outputs import Status
+from .parameters import PURCHASES, LifetimeValueRun, RfmRun
 
-EARLIEST = date(1900, 1, 1)
-Model = Literal["rfm"]
-RunState = Literal["queued", "running", "published", "insufficient_data", "failed", "cancelled"]
+Model = Literal["rfm", "lifetime_value"]
+RunState = Literal[
+    "queued", "running", "published", "insufficient_data", "not_converged", "not_identified", "failed", "cancelled"
+]
 ScoreStatus = Status
 Digest = Annotated[str, Field(pattern="^[0-9a-f]{64}$", description="SHA-256, hexadecimal")]
 LeaseId = Annotated[UUID, Field(description="From the claim of the run's job; proves that the run is this worker's")]
-Kind = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=r"^[a-z0-9_]+(\.[a-z0-9_]+)*$")]
 
 _ID = "0198c5a0-5d3f-7c3a-9f0e-2b7d4c1e8a11"
 _JOB = "0198c5a0-5d40-7d22-8d5b-6f1c2a3b4c5d"
 _LEASE = "0198c5a0-5d41-7a10-9c1e-0d2f3a4b5c6d"
 _HASH = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 
-
-def _known_currency(code: str) -> str:
-    if code not in currencies():
-        raise PydanticCustomError("currency", "{code} is no currency of ISO 4217", {"code": code})
-    return code
-
-
-def _no_kind_twice(kinds: tuple[str, ...]) -> tuple[str, ...]:
-    if len(set(kinds)) != len(kinds):
-        raise PydanticCustomError("duplicate", "name each kind once")
-    return kinds
-
-
-Currency = Annotated[
-    str, AfterValidator(_known_currency), Field(pattern="^[A-Z]{3}$", description="ISO 4217", examples=["EUR"])
+RunRequest = Annotated[
+    RfmRun | LifetimeValueRun,
+    Field(discriminator="model", examples=[{"model": "rfm", "parameters": PURCHASES}]),
 ]
-
-
-class RfmParameters(Input):
-    """What a run of `rfm` is asked for."""
-
-    as_of: Annotated[
-        Day | None,
-        Field(
-            ge=EARLIEST,
-            description="Reference date: what happened before it, in the business's time zone, counts. Today when left "
-            "out, tomorrow at the latest, so that today can count",
-        ),
-    ] = None
-    kinds: Annotated[
-        tuple[Kind, ...],
-        Field(
-            min_length=1,
-            max_length=20,
-            description="Touchpoints that count as purchases, but for `order.refunded`, which lowers the money",
-        ),
-        AfterValidator(_no_kind_twice),
-    ] = ("order.placed", "order.refunded")
-    currency: Annotated[
-        Currency,
-        Field(description="Of all purchases. The run fails, naming them, when it meets others; it never converts"),
-    ]
-
-
-_RFM: dict[str, Any] = {
-    "model": "rfm",
-    "parameters": {"as_of": "2018-01-01", "kinds": ["order.placed", "order.refunded"], "currency": "USD"},
-}
-
-
-class RunRequest(Input):
-    """A computation that is wanted."""
-
-    model: Annotated[Model, Field(description="`rfm`: recency, frequency and monetary scores")]
-    parameters: RfmParameters
-
-    model_config = ConfigDict(json_schema_extra={"examples": [_RFM]})
-
+"""A computation that is wanted."""
 
 _RUN: dict[str, Any] = {
     "id": _ID,
     "model": "rfm",
     "state": "published",
     "is_current": True,
-    "parameters": {**_RFM["parameters"], "time_zone": "America/New_York"},
+    "parameters": {**PURCHASES, "time_zone": "America/New_York"},
     "as_of": "2018-01-01",
     "watermark": "2026-01-31T09:30:00Z",
     "code_version": "0.1.0+rfm.1",
@@ -117,8 +62,8 @@ class RunRead(Output):
     state: Annotated[
         RunState,
         Field(
-            description="`insufficient_data`: it ended well and nobody could be scored, so that nothing was published; "
-            "`problem` says why"
+            description="`insufficient_data`, `not_converged`, `not_identified`: it ended well and nobody could be "
+            "scored, so that nothing was published; `problem` says why"
         ),
     ]
     is_current: Annotated[bool, Field(description="Whether scores are read from this run when no other is named")]

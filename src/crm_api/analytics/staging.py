@@ -65,13 +65,15 @@ def repeated(table: ScoreTable) -> Select[Any]:
 
 
 def extent(table: ScoreTable) -> Select[Any]:
-    """How many rows there are, how many of them are scored, and between which customers they lie."""
+    """How many rows there are, how many of them are scored, what others are, and between which customers they lie."""
     staged = table.staged
-    scored = func.count().filter(staged.c.status == "ok")
+    scored, others = func.count().filter(staged.c.status == "ok"), staged.c.status != "ok"
     ids = collate(cast(staged.c.customer_id, Text), "C")  # sorts as the ids do; PostgreSQL 15 has no least id
     return select(
         func.count().label("row_count"),
         scored.label("scored_count"),
+        func.max(staged.c.status).filter(others).label("unscored_status"),
+        func.max(staged.c.reason).filter(others).label("unscored_reason"),
         cast(func.min(ids), Uuid).label("first"),
         cast(func.max(ids), Uuid).label("last"),
     )

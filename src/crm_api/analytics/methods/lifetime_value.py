@@ -219,15 +219,19 @@ def backtest(days: pl.DataFrame, cut_on: date, parameters: Parameters) -> Backte
     of the customer's own past rate, and how much of what happened lay in the intervals. The table is of purchases by
     tenths of the expected purchases, with predicted_minor and observed_minor beside. The value is undiscounted.
     """
+    known = purchases.histories(days, cut_on, parameters.unit)
+    return judge(known, purchases.outcomes(days, cut_on, parameters.as_of, parameters.unit), cut_on, parameters)
+
+
+def judge(known: pl.DataFrame, later: pl.DataFrame, cut_on: date, parameters: Parameters) -> Backtest:
+    """Do what `backtest` does with histories up to the cut and outcomes after it, so that days need not be kept."""
     horizon = (parameters.as_of - cut_on).days
     asked = replace(parameters, as_of=cut_on, horizon_days=horizon, discount_rate=0.0)
-    known = purchases.histories(days, cut_on, asked.unit)
     fitted = fit(known, asked)
     status, reason = _state(fitted)
     if status != "ok":
         return no_backtest(MODEL, cut_on, parameters.as_of, status, reason)
     scored = score(known, fitted, asked).filter(pl.col("status") == "ok")
-    later = purchases.outcomes(days, cut_on, parameters.as_of, asked.unit)
     judged = scored.join(later, on="customer_id", how="left", maintain_order="left").join(known, on="customer_id")
     judged = judged.with_columns(pl.col("purchases", "net_minor").fill_null(0))
     table = calibration(_floats(judged, "expected_purchases"), _floats(judged, "purchases"))

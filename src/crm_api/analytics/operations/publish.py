@@ -11,10 +11,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from ...core.changes import mark_everybody
 from ...core.clock import now
 from ...core.db import driver
-from ...core.problems import finding
+from ...core.problems import Problem, finding
 from ...core.trail import emit, record
 from ..models import AnalyticsModel, AnalyticsRun, AnalyticsRunPart
-from ..problems import InsufficientData, OutputMismatch, RunNotOpen, RunSuperseded
+from ..problems import InsufficientData, NotConverged, NotIdentified, OutputMismatch, RunNotOpen, RunSuperseded
 from ..rules import ENDED_WELL
 from ..schemas import PublishWish
 from ..score_queries import all_rows
@@ -32,27 +32,39 @@ _REPORTED: Final = (
 )
 
 
+_TOLD: Final = select(
+    func.coalesce(func.sum(AnalyticsRunPart.row_count), 0).label("row_count"),
+    func.sum(AnalyticsRunPart.scored_count).label("scored_count"),
+    func.max(AnalyticsRunPart.unscored_status).label("status"),
+    func.max(AnalyticsRunPart.unscored_reason).label("reason"),
+)
+_STATES: Final[dict[str, type[Problem]]] = {
+    "insufficient_data": InsufficientData,
+    "not_converged": NotConverged,
+    "not_identified": NotIdentified,
+}
+
+
 async def publish_run(session: AsyncSession, run_id: UUID, wish: PublishWish, *, by: str) -> AnalyticsRun:
     """Make a run current. Saying it again, because the answer was lost, changes nothing.
 
-    When nobody could be scored, nothing is published and the run ends as `insufficient_data`.
+    When nobody could be scored, nothing is published and the run ends in the state that says why.
     Errors: RunNotFound, LeaseLost, RunNotOpen, RunSuperseded, OutputMismatch.
     """
     run = await find(session, run_id)
     if run.state in ENDED_WELL:
         return _same(run, wish)
     await take(session, run, wish.lease_id)
-    counted = select(func.coalesce(func.sum(AnalyticsRunPart.row_count), 0), func.sum(AnalyticsRunPart.scored_count))
-    row_count, scored_count = (await session.execute(counted.where(AnalyticsRunPart.run_id == run_id))).one()
-    if row_count != wish.row_count:
-        raise _mismatch("row_count", row_count, wish.row_count)
+    told = (await session.execute(_TOLD.where(AnalyticsRunPart.run_id == run_id))).one()
+    if told.row_count != wish.row_count:
+        raise _mismatch("row_count", told.row_count, wish.row_count)
     for name in _REPORTED:
         setattr(run, name, getattr(wish, name))
     run.finished_at = now()
-    if scored_count:
+    if told.scored_count:
         await _make_current(session, run, by)
     else:
-        _end_without_scores(session, run, by)
+        _end_without_scores(session, run, by, told.status, told.reason)
     await _check_output(session, run)
     return run
 
@@ -92,10 +104,13 @@ async def _make_current(session: AsyncSession, run: AnalyticsRun, by: str) -> No
     mark_everybody(session, f"score:{run.model}")
 
 
-def _end_without_scores(session: AsyncSession, run: AnalyticsRun, by: str) -> None:
-    run.state = "insufficient_data"
-    what = "Nothing but refunds was found" if run.row_count else "No purchase was found"
-    problem = InsufficientData(f"{what} before {run.as_of} among what had been recorded by the run's watermark")
+def _end_without_scores(session: AsyncSession, run: AnalyticsRun, by: str, status: str | None, why: str | None) -> None:
+    """End a run in the state of its rows, or without any as one that had nothing to go by."""
+    run.state = status or "insufficient_data"
+    if run.state == "insufficient_data":
+        what = "Nothing but refunds was found" if run.row_count else "No purchase was found"
+        why = f"{what} before {run.as_of} among what had been recorded by the run's watermark"
+    problem = _STATES[run.state](why or "")
     run.problem = problem.document(f"/v1/analytics/runs/{run.id}")
     record(session, by, "analytics.run_ended", ("analytics_run", run.id), changes={"state": run.state})
 

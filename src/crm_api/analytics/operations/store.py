@@ -92,6 +92,7 @@ async def _replace(session: AsyncSession, table: ScoreTable, run: AnalyticsRun, 
     dropped = None if stored is None else staging.drop_part(stored, table.model)
     stored = stored or AnalyticsRunPart(run_id=run.id, part=part)
     stored.row_count, stored.scored_count = extent.row_count, extent.scored_count
+    stored.unscored_status, stored.unscored_reason = extent.unscored_status, extent.unscored_reason
     stored.first_customer_id, stored.last_customer_id = extent.first, extent.last
     stored.received_at = now()
     session.add(stored)

@@ -2,10 +2,11 @@
 
 from typing import Final
 
+from .lifetime_value import LIFETIME_VALUE
 from .rfm import RFM
 from .values import DIGITS, Given, Kind, Output, Status, Value, stored_name
 
-__all__ = ["DIGITS", "OUTPUTS", "RFM", "Given", "Kind", "Output", "Status", "Value", "stored_name"]
+__all__ = ["DIGITS", "LIFETIME_VALUE", "OUTPUTS", "RFM", "Given", "Kind", "Output", "Status", "Value", "stored_name"]
 
-OUTPUTS: Final[dict[str, Output]] = {output.model: output for output in (RFM,)}
+OUTPUTS: Final[dict[str, Output]] = {output.model: output for output in (RFM, LIFETIME_VALUE)}
 """Every model there is, by its name; in this order they are answered."""

@@ -1,15 +1,18 @@
-"""RFM's CSV: what the API writes is read exactly, what is written is what the API would write."""
+"""CSV between API and worker: what the API writes is read exactly, what is written is what the API would write."""
 
 from datetime import UTC, datetime
+from typing import get_args
 
 import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crm_api.analytics import rfm, rfm_wire
-from crm_api.analytics.outputs import RFM
+from crm_api.analytics import rfm, wire
+from crm_api.analytics.outputs import OUTPUTS, RFM
+from crm_api.analytics.schemas import Model, RunRequest
 from crm_api.core.money import decimal_text
+from workers.analytics import MODELS
 
 COLUMNS = ["customer_id", "kind", "occurred_us", "amount_minor", "currency"]
 
@@ -38,7 +41,7 @@ def test_facts_are_read_as_the_api_streams_them() -> None:
         b"a,order.refunded,1769851800000001,-5,EUR\n"
         b"b,order.placed,946684799999000,,\n"
     )
-    facts = rfm_wire.read_facts(lines, COLUMNS)
+    facts = wire.read_facts(lines, COLUMNS)
     assert facts["amount"].to_list() == [1230, -5, None]
     assert facts["occurred_at"].to_list() == [
         datetime(2026, 1, 31, 9, 30, tzinfo=UTC),
@@ -46,25 +49,29 @@ def test_facts_are_read_as_the_api_streams_them() -> None:
         datetime(1999, 12, 31, 23, 59, 59, 999_000, tzinfo=UTC),
     ]
     assert facts["currency"].to_list() == ["EUR", "EUR", None]
-    assert facts.schema == {name: rfm_wire.no_facts().schema[name] for name in facts.columns}
+    assert facts.schema == {name: wire.no_facts().schema[name] for name in facts.columns}
 
 
 @given(amounts=st.lists(st.integers(-(10**15), 10**15), min_size=1, max_size=20))
 @pytest.mark.parametrize("currency", ["EUR", "JPY", "KWD", "CLF"])
 def test_money_is_written_as_everywhere(currency: str, amounts: list[int]) -> None:
-    rows = rfm_wire.write_rows(scores(*amounts), currency)
+    rows = wire.write_rows(RFM, scores(*amounts), currency)
     assert rows["amount"].to_list() == [decimal_text(amount, currency) for amount in amounts]
     assert rows["currency"].unique().to_list() == [currency]
 
 
 def test_the_columns_are_those_the_api_keeps() -> None:
-    assert RFM.names == rfm_wire.COLUMNS
-    assert set(rfm.OUTPUT_COLUMNS) - {"amount_minor"} <= set(rfm_wire.COLUMNS)
+    assert set(rfm.OUTPUT_COLUMNS) - {"amount_minor"} <= set(RFM.names)
 
 
 @pytest.mark.parametrize("size", [1, 3, 10, 100])
 def test_parts_under_one_header_are_the_whole(size: int) -> None:
-    rows = rfm_wire.write_rows(scores(*range(10)), "EUR")
-    parts = list(rfm_wire.parts(rows, size))
+    rows = wire.write_rows(RFM, scores(*range(10)), "EUR")
+    parts = list(wire.parts(rows, size))
     assert parts[0][0] + b"".join(lines for _, lines in parts) == rows.write_csv().encode()
     assert sum(lines.count(b"\n") for _, lines in parts) == 10
+
+
+def test_every_model_is_declared_everywhere() -> None:
+    asked = {get_args(kind.model_fields["model"].annotation)[0] for kind in get_args(get_args(RunRequest)[0])}
+    assert set(get_args(Model)) == set(OUTPUTS) == set(MODELS) == asked

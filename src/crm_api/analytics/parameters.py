@@ -1,0 +1,110 @@
+"""What a run of each model can be asked for."""
+
+from datetime import date
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import AfterValidator, ConfigDict, Field, StringConstraints
+from pydantic_core import PydanticCustomError
+
+from ..core.money import currencies
+from ..core.schemas import Day, Input
+
+EARLIEST: Final = date(1900, 1, 1)
+Kind = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=r"^[a-z0-9_]+(\.[a-z0-9_]+)*$")]
+
+
+def _known_currency(code: str) -> str:
+    if code not in currencies():
+        raise PydanticCustomError("currency", "{code} is no currency of ISO 4217", {"code": code})
+    return code
+
+
+def _no_kind_twice(kinds: tuple[str, ...]) -> tuple[str, ...]:
+    if len(set(kinds)) != len(kinds):
+        raise PydanticCustomError("duplicate", "name each kind once")
+    return kinds
+
+
+Currency = Annotated[
+    str, AfterValidator(_known_currency), Field(pattern="^[A-Z]{3}$", description="ISO 4217", examples=["EUR"])
+]
+
+
+class Parameters(Input):
+    """What a run of any model over purchases is asked for."""
+
+    as_of: Annotated[
+        Day | None,
+        Field(
+            ge=EARLIEST,
+            description="Reference date: what happened before it, in the business's time zone, counts. Today when left "
+            "out, tomorrow at the latest, so that today can count",
+        ),
+    ] = None
+    kinds: Annotated[
+        tuple[Kind, ...],
+        Field(
+            min_length=1,
+            max_length=20,
+            description="Touchpoints that count as purchases, but for `order.refunded`, which lowers the money",
+        ),
+        AfterValidator(_no_kind_twice),
+    ] = ("order.placed", "order.refunded")
+    currency: Annotated[
+        Currency,
+        Field(description="Of all purchases. The run fails, naming them, when it meets others; it never converts"),
+    ]
+
+
+class RfmParameters(Parameters):
+    """What a run of `rfm` is asked for."""
+
+
+class LifetimeValueParameters(Parameters):
+    """What a run of `lifetime_value` is asked for."""
+
+    horizon_days: Annotated[int, Field(ge=7, le=1825, description="How far to look ahead")] = 365
+    discount_rate: Annotated[
+        float, Field(ge=0, le=1, description="What money is worth less a year later: 0.1 is a tenth")
+    ] = 0.1
+    interval: Annotated[
+        float, Field(ge=0.5, le=0.99, description="How likely what happens is to lie in the intervals")
+    ] = 0.8
+    unit: Annotated[
+        Literal["day", "order"], Field(description="What one purchase is: a day with one, or each order")
+    ] = "day"
+    backtest_days: Annotated[
+        int,
+        Field(
+            ge=7,
+            le=1825,
+            description="The last so many days before `as_of` are held back, and predicted to be judged by",
+        ),
+    ] = 90
+
+
+PURCHASES: Final[dict[str, Any]] = {
+    "as_of": "2018-01-01",
+    "kinds": ["order.placed", "order.refunded"],
+    "currency": "USD",
+}
+
+
+class RfmRun(Input):
+    """Recency, frequency and monetary scores."""
+
+    model: Literal["rfm"]
+    parameters: RfmParameters
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"model": "rfm", "parameters": PURCHASES}]})
+
+
+class LifetimeValueRun(Input):
+    """Purchases and money to be expected, by BG/NBD and Gamma-Gamma."""
+
+    model: Literal["lifetime_value"]
+    parameters: LifetimeValueParameters
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"model": "lifetime_value", "parameters": {**PURCHASES, "horizon_days": 182}}]}
+    )

@@ -1,0 +1,86 @@
+"""Facts as they come out of the API, and scores as they go back in: CSV on both sides, pure Polars."""
+
+import io
+from collections.abc import Iterator, Sequence
+from datetime import date
+from typing import Final
+
+import polars as pl
+
+from ..core.money import minor_digits
+from .outputs import DIGITS, Output, Value, stored_name
+from .rfm import MixedCurrencies
+
+_FACTS: Final = {
+    "customer_id": pl.String(),
+    "kind": pl.String(),
+    "occurred_us": pl.Int64(),
+    "amount_minor": pl.Int64(),
+    "currency": pl.String(),
+}
+_INSTANTS: Final = pl.Datetime("us", "UTC")
+
+
+def read_facts(lines: bytes, columns: Sequence[str]) -> pl.DataFrame:
+    """Read lines of a stream of facts, without their header, as `rfm.condense` takes them."""
+    schema = {name: _FACTS[name] for name in columns}
+    return _as_purchases(pl.read_csv(io.BytesIO(lines), has_header=False, schema=schema))
+
+
+def no_facts() -> pl.DataFrame:
+    """Answer a feed without a fact, which has all columns nevertheless."""
+    return _as_purchases(pl.DataFrame(schema=_FACTS))
+
+
+def _as_purchases(facts: pl.DataFrame) -> pl.DataFrame:
+    named = facts.rename({"occurred_us": "occurred_at", "amount_minor": "amount"})
+    return named.with_columns(pl.col("occurred_at").cast(_INSTANTS))
+
+
+def dated(facts: pl.DataFrame, zone: str, before: date, currency: str) -> pl.DataFrame:
+    """Give facts the local date `on`, leave out what lies not before a date, and call money `amount_minor`, as
+    `methods.purchases` wants them. Errors: MixedCurrencies.
+    """
+    on = pl.col("occurred_at").dt.convert_time_zone(zone).dt.date()
+    known = facts.with_columns(on.alias("on")).filter(pl.col("on") < before)
+    foreign = known.filter(pl.col("amount").is_not_null() & pl.col("currency").ne_missing(pl.lit(currency)))
+    if foreign.height:
+        others = ", ".join(sorted(name or "no currency" for name in foreign["currency"].unique()))
+        raise MixedCurrencies(f"The run is in {currency}; the purchases also hold {others}.")
+    return known.select("customer_id", "kind", "on", pl.col("amount").alias("amount_minor"))
+
+
+def write_rows(output: Output, scores: pl.DataFrame, currency: str | None = None) -> pl.DataFrame:
+    """Turn scores into the rows that the API takes: money as decimal text with the currency beside it, other numbers
+    with the digits they are kept with.
+    """
+    written = [_written(value, currency) for value in output.values]
+    if output.has_money:
+        written.append(pl.lit(currency).alias("currency"))
+    return scores.with_columns(written).select(output.names)
+
+
+def _written(value: Value, currency: str | None) -> pl.Expr:
+    if value.kind == "money" and currency is not None:
+        return _decimal_text(pl.col(stored_name(value)), minor_digits(currency)).alias(value.name)
+    if value.kind in ("number", "rate"):
+        units = (pl.col(value.name) * 10**DIGITS).round().cast(pl.Int64)
+        return _decimal_text(units, DIGITS).alias(value.name)
+    return pl.col(value.name)
+
+
+def parts(rows: pl.DataFrame, size: int) -> Iterator[tuple[bytes, bytes]]:
+    """Cut rows into parts of CSV, each as its header and its lines; all lines after one header are the whole."""
+    header = rows.clear().write_csv().encode()
+    for start in range(0, rows.height, size):
+        yield header, rows.slice(start, size).write_csv(include_header=False).encode()
+
+
+def _decimal_text(minor: pl.Expr, digits: int) -> pl.Expr:
+    if digits == 0:
+        return minor.cast(pl.String)
+    unit = 10**digits
+    sign = pl.when(minor < 0).then(pl.lit("-")).otherwise(pl.lit(""))
+    whole = (minor.abs() // unit).cast(pl.String)
+    fraction = (minor.abs() % unit).cast(pl.String).str.zfill(digits)
+    return pl.concat_str(sign, whole, pl.lit("."), fraction)
