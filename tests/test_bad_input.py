@@ -86,7 +86,7 @@ def reading_operations() -> list[tuple[str, dict[str, Any]]]:
 
 @pytest.mark.parametrize(("path", "operation"), reading_operations(), ids=[path for path, _ in reading_operations()])
 async def test_no_query_breaks_a_reading(api: Api, path: str, operation: dict[str, Any]) -> None:
-    filled = re.sub(r"\{[a-z_]*id\}", SOME_ID, re.sub(r"\{(?!\w*_id\})\w+\}", "x", path))
+    filled = re.sub(r"\{[a-z_]*id\}", SOME_ID, re.sub(r"\{(?!\w*_id\})\w+\}", "x", path.replace("{number}", "1")))
     taken = {parameter["name"] for parameter in operation.get("parameters", []) if parameter["in"] == "query"}
     for query in ("x=%00", "limit=0", "limit=201", "limit=1e3", "cursor=rubbish", "no_such_parameter=1", "limit=%FF"):
         name = query.partition("=")[0]

@@ -11,6 +11,9 @@ from starlette.middleware.cors import CORSMiddleware
 from . import __version__, health, metrics
 from .access import Verifier
 from .access import routes as access
+from .advertising import routes as advertising
+from .advertising.event_types import EVENT_TYPES as ADVERTISING_EVENTS
+from .advertising.operations import advertising_export
 from .analytics import routes as runs
 from .analytics import score_routes as scores
 from .analytics import worker_routes as run_workers
@@ -111,6 +114,7 @@ ROUTERS = (
     members.router,
     explanations.router,
     offers.router,
+    advertising.router,
     templates.router,
     campaigns.router,
     messages.router,
@@ -128,6 +132,7 @@ EVENT_TYPES: tuple[EventType, ...] = (
     *TOUCHPOINT_EVENTS,
     *PRIVACY_EVENTS,
     *SEGMENT_EVENTS,
+    *ADVERTISING_EVENTS,
     *OFFER_EVENTS,
     *OUTREACH_EVENTS,
     *ANALYTICS_EVENTS,
@@ -163,7 +168,14 @@ def create_app(settings: Settings, job_kinds: Sequence[JobKind] = JOB_KINDS) -> 
     catalog = LivingCatalog(built_in, (CUSTOM_FIELDS, CONSENT_FIELDS))
     build = segment_build(catalog)
     of_segments = (build, live_segments(catalog, build, settings.zone), segment_check(catalog, settings.zone))
-    kinds = (*job_kinds, daily_facts(settings.zone), *of_segments, planning(catalog, settings), cancelling())
+    kinds = (
+        *job_kinds,
+        daily_facts(settings.zone),
+        *of_segments,
+        advertising_export(),
+        planning(catalog, settings),
+        cancelling(),
+    )
     app.state.job_kinds = {kind.name: kind for kind in kinds}
     app.state.catalog = catalog
     app.state.segment_uses = tuple(each.uses_of_segment for each in (segment_queries, offer_queries, campaign_queries))

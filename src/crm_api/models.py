@@ -1,6 +1,7 @@
 """Every domain's tables, for alembic and the mapper set-up only."""
 
 from .access import models as access
+from .advertising import models as advertising
 from .analytics import models as analytics
 from .core import changes, idempotency, trail
 from .core.db import Base
@@ -17,6 +18,7 @@ from .touchpoints import models as touchpoints
 __all__ = [
     "Base",
     "access",
+    "advertising",
     "analytics",
     "campaigns",
     "changes",

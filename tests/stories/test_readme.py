@@ -27,6 +27,13 @@ PROMISES = {
         '"withheld":[]',
         '"customer":null,"consents":null,"scores":null,"segments":null,"last_touches":{"as_of":',
     ),
+    "advertising.md": (
+        '"addition_count":1,"removal_count":0',
+        "change,identifier,sha256\naddition,email,391c15ea",
+        '"status":"acknowledged"',
+        '"addition_count":0,"removal_count":1',
+        '{"change":"removal","identifier":"email","sha256":"391c15ea',
+    ),
     "consents.md": (
         '"is_current":true,"result":"created"',
         '"result":"repeated"',

@@ -21,6 +21,8 @@ SCOPES: Final[dict[str, str]] = {
     "suppressions:write": "Leave addresses alone, and lift that again",
     "segments:read": "Read segments and their members",
     "segments:write": "Define and build segments",
+    "advertising:read": "Read advertising audiences and how much was exported",
+    "advertising:write": "Open advertising audiences, export hashed identifiers, acknowledge",
     "offers:read": "Read offers",
     "offers:write": "Make, change and retire offers",
     "decisions:read": "Read decisions",
