@@ -1,0 +1,314 @@
+"""*Discover*: products that a customer never bought and will like; and products related to a product. Pure.
+
+Method: EASE, a linear model of which products are bought together, in closed form (Steck 2019, "Embarrassingly Shallow
+Autoencoders for Sparse Data"), up to `ease_up_to` products; above it the shrunk cosine of their customers (Koren 2010).
+
+Rules, stated once:
+
+- Whether a product was ever bought counts, not how often: what comes again is for *buy again*.
+- **What is suppressed is left out before the list is cut**, so that nobody's list is short for it.
+- **Told apart**: *cross_sell*, from a category in which the customer bought nothing; *up_sell*, from one in which they
+  did, at a higher price than the products they bought there had on average; *alternative*, the rest.
+- Equal scores are ordered by product_id. Scores order products; they are no probabilities.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+from itertools import pairwise
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from scipy.linalg import cho_factor, cho_solve
+from scipy.sparse import csr_array, diags_array
+
+from .backtesting import Backtest, calibration, no_backtest
+from .likelihood import Floats
+from .product_days import Owned, owned
+
+MODEL = "discover"
+VERSION = "1"
+OUTPUT_COLUMNS = (
+    "customer_id",
+    "rank",
+    "product_id",
+    "score",
+    "kind",
+    "because_product_id",
+    "observation_count",
+    "status",
+    "reason",
+)
+RELATED_COLUMNS = ("product_id", "rank", "related_product_id", "similarity", "observation_count", "status", "reason")
+_DIGITS = 6
+_NEVER = np.int64(-(2**62))
+# Scores of so many pairs of customer and product are held at once: 32 MB.
+_CELLS = 4_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Parameters:
+    """Reference date, length of the lists, and what it takes to be judged.
+
+    `penalty` is EASE's only parameter; `shrinkage` is the number of common customers at which a cosine counts half.
+    """
+
+    as_of: date
+    length: int = 20
+    min_customers: int = 10
+    """Products bought by fewer are neither learned from nor listed."""
+    min_products: int = 3
+    """Customers who bought fewer of those get no list."""
+    penalty: float = 1000.0
+    shrinkage: float = 20.0
+    ease_up_to: int = 5000
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """`weights[i, j]`: what having bought product i says for product j. Dense from EASE, sparse from cosines."""
+
+    products: pl.Series
+    weights: Floats | csr_array
+    method: str
+
+
+def learn(days: pl.DataFrame, parameters: Parameters) -> Model:
+    """Learn from all customers' days (see `product_days`); the same days give the same weights in any order."""
+    known = owned(days, min_customers=parameters.min_customers)
+    together = known.table.T @ known.table
+    if len(known.products) <= parameters.ease_up_to:
+        return Model(known.products, _ease(together.toarray(), parameters.penalty), "ease")
+    return Model(known.products, _cosines(together, parameters.shrinkage), "cosine")
+
+
+def discover(
+    days: pl.DataFrame,
+    model: Model,
+    parameters: Parameters,
+    suppressed: pl.DataFrame | None = None,
+    products: pl.DataFrame | None = None,
+) -> pl.DataFrame:
+    """List products for the customers of `days`, who may be any part of all customers; their days must be complete.
+
+    `suppressed`: customer_id, product_id; without a customer_id (null) the product is kept from everybody.
+    `products`: product_id, category, price_minor (may be null), to tell the kinds apart; without it the kind is null.
+    Returns the columns of `OUTPUT_COLUMNS`, sorted by customer_id and rank; `because_product_id` is the product bought
+    that says most for the one listed, `observation_count` how many products are known of the customer. Who gets no list
+    has one row without a product, with status `insufficient_data`.
+    """
+    known = owned(days, products=model.products)
+    frames = [_listed(known, model, part, parameters, suppressed) for part in _parts(known)]
+    listed = pl.concat(frames) if frames else _rows(known, model, [], [], [], [])
+    kinds = _kinds(listed, days, products) if products is not None else pl.lit(None, pl.String).alias("kind")
+    counts = pl.DataFrame({"customer_id": known.customers, "observation_count": np.diff(known.table.indptr)})
+    everybody = counts.with_columns(pl.col("observation_count").cast(pl.Int64)).join(
+        listed.with_columns(kinds), on="customer_id", how="left"
+    )
+    reason = pl.lit(f"Fewer than {parameters.min_products} products are known of the customer, or none is left.")
+    return (
+        everybody.with_columns(
+            pl.when(pl.col("rank").is_null()).then(pl.lit("insufficient_data")).otherwise(pl.lit("ok")).alias("status"),
+            pl.when(pl.col("rank").is_null()).then(reason).alias("reason"),
+        )
+        .select(OUTPUT_COLUMNS)
+        .sort("customer_id", "rank")
+    )
+
+
+def related(days: pl.DataFrame, parameters: Parameters) -> pl.DataFrame:
+    """List for each product the products bought by the same customers, by shrunk cosine; nearest first.
+
+    Returns the columns of `RELATED_COLUMNS`, sorted by product_id and rank; `observation_count` is the number of the
+    product's customers. A product with too few customers, or without a neighbor, has one row without a neighbor.
+    """
+    known = owned(days, min_customers=parameters.min_customers)
+    similar = csr_array(_cosines(known.table.T @ known.table, parameters.shrinkage))
+    size = len(known.products)
+    found: list[tuple[int, int, int, float]] = []
+    for i in range(size):
+        row = slice(similar.indptr[i], similar.indptr[i + 1])
+        near, values = similar.indices[row], np.round(similar.data[row], _DIGITS)
+        order = np.lexsort((near, -values))[: parameters.length]
+        found += [(i, rank, int(near[at]), float(values[at])) for rank, at in enumerate(order, 1) if values[at] > 0]
+    neighbors = pl.DataFrame(
+        {
+            "product_id": known.products.gather([one[0] for one in found]),
+            "rank": pl.Series([one[1] for one in found], dtype=pl.Int64),
+            "related_product_id": known.products.gather([one[2] for one in found]),
+            "similarity": pl.Series([one[3] for one in found], dtype=pl.Float64),
+        }
+    )
+    buyers = pl.col("customer_id").n_unique().cast(pl.Int64).alias("observation_count")
+    everything = days.group_by("product_id").agg(buyers).join(neighbors, on="product_id", how="left")
+    none = pl.col("rank").is_null()
+    few = f"Bought by fewer than {parameters.min_customers} customers, or never with another product."
+    state = pl.when(none).then(pl.lit("insufficient_data")).otherwise(pl.lit("ok")).alias("status")
+    rows = everything.with_columns(state, pl.when(none).then(pl.lit(few)).alias("reason"))
+    return rows.select(RELATED_COLUMNS).sort("product_id", "rank")
+
+
+def backtest(days: pl.DataFrame, cut_on: date, parameters: Parameters) -> Backtest:
+    """Learn from the days before `cut_on`, list, and look for the list among what was bought for the first time later.
+
+    Figures: recall (the share of a customer's new products that were on the list, averaged over the customers who
+    bought any new one), popularity_recall (the same of a list of the products with most customers), customer_count.
+    The table holds scores against the share of listed products bought after the cut.
+    """
+    before = days.filter(pl.col("on") < cut_on)
+    model = learn(before, parameters)
+    known = owned(before, products=model.products)
+    later = days.filter(pl.col("on").is_between(cut_on, parameters.as_of, closed="left"))
+    new = later.select("customer_id", "product_id").unique()
+    new = new.filter(pl.col("product_id").is_in(model.products.implode()))
+    new = new.join(before.select("customer_id", "product_id").unique(), on=["customer_id", "product_id"], how="anti")
+    new = new.filter(pl.col("customer_id").is_in(known.customers.implode()))
+    if new.is_empty():
+        reason = "Nobody bought a product for the first time after the cut."
+        return no_backtest(MODEL, cut_on, parameters.as_of, "insufficient_data", reason)
+    listed = discover(before, model, parameters).filter(pl.col("status") == "ok")
+    buyers = np.asarray(known.table.sum(axis=0), dtype=np.float64)
+    popular = Model(model.products, buyers, "popularity")
+    by_buyers = pl.concat([_listed(known, popular, part, parameters, None) for part in _parts(known)])
+    hits = listed.join(new.with_columns(hit=pl.lit(1.0)), on=["customer_id", "product_id"], how="left")
+    hits = hits.sort("customer_id", "rank").with_columns(pl.col("hit").fill_null(0.0))
+    figures = {
+        "customer_count": float(new["customer_id"].n_unique()),
+        "recall": _recall(listed, new),
+        "popularity_recall": _recall(by_buyers, new),
+    }
+    table = calibration(hits["score"].to_numpy(), hits["hit"].to_numpy())
+    return Backtest(MODEL, cut_on, parameters.as_of, "ok", None, figures, table)
+
+
+def _ease(together: Floats, penalty: float) -> Floats:
+    size = len(together)
+    inverse = cho_solve(cho_factor(together + penalty * np.eye(size)), np.eye(size)) if size else together
+    weights: Floats = -inverse / np.diag(inverse)
+    np.fill_diagonal(weights, 0.0)
+    return weights
+
+
+def _cosines(together: csr_array, shrinkage: float) -> csr_array:
+    """Cosine of the customers of two products, times common / (common + shrinkage); 0 of a product with itself."""
+    scale = diags_array(1 / np.sqrt(np.maximum(together.diagonal(), 1.0)))
+    shrunk = csr_array(together, copy=True)
+    shrunk.data = shrunk.data**2 / (shrunk.data + shrinkage)
+    similar = csr_array(scale @ shrunk @ scale)
+    similar.setdiag(0.0)
+    similar.eliminate_zeros()
+    similar.sort_indices()
+    return similar
+
+
+def _parts(known: Owned) -> Iterator[range]:
+    size = max(_CELLS // max(len(known.products), 1), 1)
+    for first in range(0, len(known.customers), size):
+        yield range(first, min(first + size, len(known.customers)))
+
+
+def _listed(
+    known: Owned, model: Model, part: range, parameters: Parameters, suppressed: pl.DataFrame | None
+) -> pl.DataFrame:
+    """Score the products of some customers and keep the best of each, in order."""
+    table = known.table[part.start : part.stop]
+    width = min(parameters.length, len(model.products))
+    if model.method == "popularity":
+        scores = np.tile(np.asarray(model.weights), (len(part), 1))
+    else:
+        # A sparse product adds up each customer's row by itself, in the order of products: cuts change no digit.
+        product = table @ model.weights
+        scores = product if isinstance(product, np.ndarray) else product.toarray()
+    size = len(model.products)
+    # One whole number orders by score and then by product: the cut is the same whatever sorts it.
+    keys = np.round(scores * 10**_DIGITS).astype(np.int64) * size + np.arange(size)[::-1]
+    keys[table.nonzero()] = _NEVER
+    for rows, columns in _suppressed(known, model, part, suppressed):
+        keys[rows, columns] = _NEVER
+    keys[np.diff(table.indptr) < parameters.min_products] = _NEVER
+    if width == 0:
+        return _rows(known, model, [], [], [], [])
+    top = np.argpartition(-keys, width - 1, axis=1)[:, :width]
+    top = np.take_along_axis(top, np.argsort(-np.take_along_axis(keys, top, axis=1), axis=1), axis=1)
+    kept = np.take_along_axis(keys, top, axis=1) > _NEVER
+    rows, places = np.nonzero(kept)
+    columns = top[rows, places]
+    frame = _rows(known, model, rows + part.start, places + 1, columns, np.round(scores[rows, columns], _DIGITS))
+    return frame.with_columns(_because(table, model, rows, columns).alias("because_product_id"))
+
+
+def _rows(
+    known: Owned, model: Model, customers: object, ranks: object, products: object, scores: object
+) -> pl.DataFrame:
+    listed = pl.Series(np.asarray(products, dtype=np.int64))
+    return pl.DataFrame(
+        {
+            "customer_id": known.customers.gather(np.asarray(customers, dtype=np.int64)),
+            "rank": np.asarray(ranks, dtype=np.int64),
+            "product_id": model.products.gather(listed),
+            "score": np.asarray(scores, dtype=np.float64),
+            "because_product_id": model.products.gather(listed),
+        }
+    )
+
+
+def _because(table: csr_array, model: Model, rows: NDArray[np.int64], columns: NDArray[np.int64]) -> pl.Series:
+    """Name for each listed product the one among those bought that weighs most for it."""
+    if model.method == "popularity":
+        return pl.repeat(None, len(rows), dtype=model.products.dtype, eager=True)
+    best = np.zeros(len(rows), dtype=np.int64)
+    edges = [*np.flatnonzero(np.diff(rows, prepend=-1)).tolist(), len(rows)]
+    for first, after in pairwise(edges):
+        row = rows[first]
+        mine = table.indices[table.indptr[row] : table.indptr[row + 1]]
+        weights = model.weights[np.ix_(mine, columns[first:after])]
+        dense = weights if isinstance(weights, np.ndarray) else weights.toarray()
+        best[first:after] = mine[dense.argmax(axis=0)]
+    return model.products.gather(best)
+
+
+def _suppressed(
+    known: Owned, model: Model, part: range, suppressed: pl.DataFrame | None
+) -> Iterator[tuple[NDArray[np.int64] | slice, NDArray[np.int64]]]:
+    if suppressed is None or suppressed.is_empty():
+        return
+    columns = pl.DataFrame({"product_id": model.products}).with_row_index("j")
+    rows = pl.DataFrame({"customer_id": known.customers}).with_row_index("i")[part.start : part.stop]
+    placed = suppressed.join(columns, on="product_id")
+    yield slice(None), placed.filter(pl.col("customer_id").is_null())["j"].to_numpy().astype(np.int64)
+    pairs = placed.join(rows, on="customer_id")
+    yield pairs["i"].to_numpy().astype(np.int64) - part.start, pairs["j"].to_numpy().astype(np.int64)
+
+
+def _kinds(listed: pl.DataFrame, days: pl.DataFrame, products: pl.DataFrame) -> pl.Series:
+    """Compare each listed product with what its customer bought in its category."""
+    known = products.select("product_id", "category", "price_minor").unique("product_id", maintain_order=True)
+    mine = days.select("customer_id", "product_id").unique().join(known, on="product_id")
+    paid = mine.group_by("customer_id", "category").agg(
+        # The mean is compared as sums of whole numbers, so that the order of rows cannot matter.
+        paid_sum=pl.col("price_minor").sum(),
+        paid_count=pl.col("price_minor").count().cast(pl.Int64),
+        here=pl.lit(True),
+    )
+    told = listed.join(known, on="product_id", how="left", maintain_order="left")
+    told = told.join(paid, on=["customer_id", "category"], how="left", maintain_order="left")
+    dearer = (pl.col("paid_count") > 0) & (pl.col("price_minor") * pl.col("paid_count") > pl.col("paid_sum"))
+    kind = (
+        pl.when(pl.col("category").is_null())
+        .then(None)
+        .when(pl.col("here").is_null())
+        .then(pl.lit("cross_sell"))
+        .when(dearer)
+        .then(pl.lit("up_sell"))
+        .otherwise(pl.lit("alternative"))
+    )
+    return told.select(kind=kind)["kind"]
+
+
+def _recall(listed: pl.DataFrame, new: pl.DataFrame) -> float:
+    keys = ["customer_id", "product_id"]
+    hits = listed.select(keys).join(new, on=keys).group_by("customer_id").agg(hits=pl.len())
+    wanted = new.group_by("customer_id").agg(wanted=pl.len()).join(hits, on="customer_id", how="left")
+    shares = wanted.sort("customer_id").select(pl.col("hits").fill_null(0) / pl.col("wanted")).to_series()
+    return round(float(shares.to_numpy().mean()), _DIGITS)
