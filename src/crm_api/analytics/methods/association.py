@@ -42,23 +42,22 @@ OUTPUT_COLUMNS = (
     "status",
     "reason",
 )
-SCHEMA = pl.Schema(
-    {
-        "left": pl.List(pl.String),
-        "right": pl.String,
-        "support": pl.Float64,
-        "confidence": pl.Float64,
-        "lift": pl.Float64,
-        "leverage": pl.Float64,
-        "p_value": pl.Float64,
-        "basket_count": pl.Int64,
-        "left_count": pl.Int64,
-        "right_count": pl.Int64,
-        "observation_count": pl.Int64,
-        "status": pl.String,
-        "reason": pl.String,
-    }
-)
+_TYPES: dict[str, pl.DataType | type[pl.DataType]] = {
+    "left": pl.List(pl.String),
+    "right": pl.String,
+    "support": pl.Float64,
+    "confidence": pl.Float64,
+    "lift": pl.Float64,
+    "leverage": pl.Float64,
+    "p_value": pl.Float64,
+    "basket_count": pl.Int64,
+    "left_count": pl.Int64,
+    "right_count": pl.Int64,
+    "observation_count": pl.Int64,
+    "status": pl.String,
+    "reason": pl.String,
+}
+SCHEMA = pl.Schema(_TYPES)
 _DIGITS = 9
 
 
