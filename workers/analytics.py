@@ -10,13 +10,18 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
 from contextlib import contextmanager
+from math import isfinite
 from typing import Any, Final
 
-from crm_api.analytics import wire
+import structlog
+
+from crm_api.analytics import pictures, wire
+from crm_api.analytics.methods.backtesting import Backtest
 from crm_api.analytics.schemas import CustomerRange, RunRead, RunWork
 from crm_api.client import ApiClient, ApiInterrupted, ApiProblem, analytics
 from crm_api.jobs.schemas import ClaimedJob
 
+from .draw import NotDrawn, svg
 from .lifetime_value import LifetimeValueModel
 from .models import Block, Model, Outcome
 from .rfm import RfmModel
@@ -36,6 +41,7 @@ _TRIES: Final = 3
 _SETTLE_SECONDS: Final = 1.0
 _READ, _COMPUTED, _WRITTEN = 0.8, 0.85, 0.98
 """How far the work has come when everything was read, computed, written."""
+log = structlog.get_logger()
 _FINAL: Final = frozenset({"run-not-open", "run-superseded"})
 
 
@@ -134,7 +140,13 @@ class _Computation:
         return digest.hexdigest()
 
     async def _publish(self, model: Model, outcome: Outcome, output_hash: str) -> RunRead:
+        if outcome.backtest is not None:
+            with self._timed("draw_seconds"):
+                backtest = await _told(outcome.backtest)
+        else:
+            backtest = None
         told = {
+            "backtest": backtest,
             "row_count": outcome.rows.height,
             "output_hash": output_hash,
             "input_hash": outcome.input_hash,
@@ -150,6 +162,28 @@ class _Computation:
         began = time.monotonic()
         yield
         self._seconds[name] = round(time.monotonic() - began, 3)
+
+
+async def _told(backtest: Backtest) -> dict[str, Any]:
+    """Put a backtest as the API takes it, with its picture when there is something to draw."""
+    told: dict[str, Any] = {
+        "cut_on": None if backtest.cut_on is None else backtest.cut_on.isoformat(),
+        "until": None if backtest.until is None else backtest.until.isoformat(),
+        "status": backtest.status,
+        "reason": backtest.reason,
+        "figures": pictures.finite(dict(backtest.figures)),
+        "calibration": [pictures.finite(row) for row in backtest.table.to_dicts()],
+    }
+    if backtest.status == "ok":
+        words = pictures.TELLING[backtest.model](backtest)
+        told |= {"title": words.title, "vega_lite": pictures.picture(backtest, words)}
+        if isfinite(words.loss):
+            told |= {"loss": words.loss, "loss_name": words.loss_name}
+        try:
+            told["svg"] = await svg(told["vega_lite"])
+        except NotDrawn as why:
+            log.warning("picture_not_drawn", model=backtest.model, reason=str(why))
+    return {name: value for name, value in told.items() if value is not None}
 
 
 async def _condensed(model: Model, feed: AsyncIterator[bytes]) -> tuple[list[Any], int]:

@@ -74,4 +74,5 @@ class LifetimeValueModel:
                 "customers_scored": scored_count,
                 "customers_without_estimate": scores.height - scored_count,
             },
+            backtest=lifetime_value.judge(known, later, self._cut_on, self._asked),
         )

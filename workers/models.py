@@ -6,6 +6,8 @@ from typing import Any, Protocol
 
 import polars as pl
 
+from crm_api.analytics.methods.backtesting import Backtest
+
 
 @dataclass(frozen=True, slots=True)
 class Block:
@@ -22,6 +24,8 @@ class Outcome:
     rows: pl.DataFrame
     input_hash: str
     counts: dict[str, int]
+    backtest: Backtest | None = None
+    """How the method did on what had been held back; none for a method that foretells nothing."""
 
 
 class Model(Protocol):

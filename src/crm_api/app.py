@@ -14,6 +14,7 @@ from .access import routes as access
 from .advertising import routes as advertising
 from .advertising.event_types import EVENT_TYPES as ADVERTISING_EVENTS
 from .advertising.operations import advertising_export
+from .analytics import backtest_routes as backtests
 from .analytics import routes as runs
 from .analytics import score_routes as scores
 from .analytics import worker_routes as run_workers
@@ -106,6 +107,7 @@ ROUTERS = (
     purposes.router,
     suppressions.router,
     runs.router,
+    backtests.router,
     run_workers.router,
     scores.router,
     segments.router,

@@ -17,6 +17,15 @@ class RunPublished(EventData):
     previous_run_id: UUID | None
 
 
+class ApprovalWanted(EventData):
+    """A run that was not published, since its backtest is worse than that of the current one."""
+
+    run_id: UUID
+    model: str
+    reason: str
+
+
 EVENT_TYPES: Final = (
+    EventType("analytics.approval_wanted", "A run waits for somebody to agree to its publication.", ApprovalWanted),
     EventType("analytics.run_published", "The scores of a run became the current ones of its model.", RunPublished),
 )

@@ -8,6 +8,7 @@ from sqlalchemy import (
     BigInteger,
     CheckConstraint,
     Column,
+    Double,
     ForeignKey,
     Index,
     Integer,
@@ -31,8 +32,8 @@ class AnalyticsRun(Base):
     __tablename__ = "analytics_run"
     __table_args__ = (
         CheckConstraint(
-            "state IN ('queued', 'running', 'published', 'insufficient_data', 'not_converged', 'not_identified', "
-            "'failed', 'cancelled')",
+            "state IN ('queued', 'running', 'awaiting_approval', 'published', 'rejected', 'insufficient_data', "
+            "'not_converged', 'not_identified', 'failed', 'cancelled')",
             name="state",
         ),
         Index("ix_analytics_run_model_id", "model", "id"),
@@ -61,6 +62,27 @@ class AnalyticsRun(Base):
     finished_at: Mapped[datetime | None]
     rows_dropped_at: Mapped[datetime | None]
     problem: Mapped[dict[str, Any] | None]
+    approval: Mapped[dict[str, Any] | None]
+    """Why somebody had to agree to its publication, and who did or did not."""
+
+
+class AnalyticsBacktest(Base):
+    """How the method of a run did on what had been held back from it."""
+
+    __tablename__ = "analytics_backtest"
+
+    run_id: Mapped[UUID] = mapped_column(ForeignKey("analytics_run.id", ondelete="CASCADE"), primary_key=True)
+    cut_on: Mapped[date | None]
+    until: Mapped[date | None]
+    status: Mapped[str]
+    reason: Mapped[str | None]
+    title: Mapped[str | None]
+    loss: Mapped[float | None] = mapped_column(Double)
+    loss_name: Mapped[str | None]
+    figures: Mapped[dict[str, Any]]
+    calibration: Mapped[list[Any]]
+    vega_lite: Mapped[dict[str, Any] | None]
+    svg: Mapped[str | None]
 
 
 class AnalyticsModel(Base):

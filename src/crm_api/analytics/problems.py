@@ -1,6 +1,8 @@
 """Problem
 ├── RunNotFound       404  no such run
 ├── NothingPublished  404  no run of the model has been published, or none as of that date
+├── BacktestNotFound  404  the run has no backtest, or no picture of it
+├── NothingToApprove  409  the run waits for nobody's approval
 ├── RunNotOpen        409  the run has ended and takes nothing more
 ├── RunSuperseded     409  a newer run of the model was published first
 ├── OutputMismatch    409  what is stored is not what the worker says it sent
@@ -22,6 +24,18 @@ class RunNotFound(Problem, status=404, code="run-not-found", title="No such run"
 class NothingPublished(Problem, status=404, code="nothing-published", title="No such run has been published"):
     """There are no scores to read: no run of this model has been published yet, or none for the `as_of` that was asked
     for. Start one with `POST /v1/analytics/runs`, and watch its job.
+    """
+
+
+class BacktestNotFound(Problem, status=404, code="backtest-not-found", title="The run has no backtest"):
+    """The run has not come so far, its model foretells nothing that could be judged, or there was too little to judge
+    by, so that nothing was drawn; `detail` says which.
+    """
+
+
+class NothingToApprove(Problem, status=409, code="nothing-to-approve", title="The run waits for no approval"):
+    """Only a run in the state `awaiting_approval` can be approved or rejected, and only once. `detail` says in which
+    state this one is.
     """
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, Literal
 from uuid import UUID
 
 from sqlalchemy import (
@@ -30,12 +30,13 @@ from sqlalchemy.orm import aliased
 from ..core.read import Prepared, Reader, raw_json
 from ..customers.models import Customer
 from ..touchpoints.models import Touchpoint
-from .models import AnalyticsModel, AnalyticsRun, AnalyticsRunPart
+from .models import AnalyticsBacktest, AnalyticsModel, AnalyticsRun, AnalyticsRunPart
+from .problems import BacktestNotFound, RunNotFound
 from .rules import KEPT_RUNS, NOBODY_SCORED
 
 Document = dict[str, Any]
 
-_AS_JSON: Final = ("parameters", "timing", "quality", "problem")
+_AS_JSON: Final = ("parameters", "timing", "quality", "problem", "approval")
 _IS_CURRENT: Final = exists().where(AnalyticsModel.current_run_id == AnalyticsRun.id).correlate(AnalyticsRun)
 _RUN: Final = select(
     AnalyticsRun.id,
@@ -59,6 +60,7 @@ _RUN: Final = select(
     AnalyticsRun.finished_at,
     AnalyticsRun.rows_dropped_at,
     AnalyticsRun.problem,
+    AnalyticsRun.approval,
 )
 _ONE: Final = Prepared(_RUN.where(AnalyticsRun.id == bindparam("run_id", type_=Uuid)))
 
@@ -167,8 +169,8 @@ def _is_outlived() -> ColumnElement[bool]:
         .correlate(AnalyticsRun)
         .scalar_subquery()
     )
-    useless = AnalyticsRun.state.in_(("failed", "cancelled", *NOBODY_SCORED))
-    outlived = and_(AnalyticsRun.state == "published", newer_count >= KEPT_RUNS)
+    useless = AnalyticsRun.state.in_(("failed", "cancelled", "rejected", *NOBODY_SCORED))
+    outlived = and_(AnalyticsRun.state.in_(("published", "awaiting_approval")), newer_count >= KEPT_RUNS)
     return and_(AnalyticsRun.rows_dropped_at.is_(None), or_(useless, outlived))
 
 
@@ -192,3 +194,50 @@ IS_ANYTHING_DROPPABLE: Final = select(
         ),
     )
 )
+
+
+_BACKTEST: Final = Prepared(
+    select(AnalyticsRun.id.label("run_id"), AnalyticsRun.model)
+    .add_columns(
+        AnalyticsBacktest.cut_on,
+        AnalyticsBacktest.until,
+        AnalyticsBacktest.status,
+        AnalyticsBacktest.reason,
+        AnalyticsBacktest.title,
+        AnalyticsBacktest.loss,
+        AnalyticsBacktest.loss_name,
+        AnalyticsBacktest.figures,
+        AnalyticsBacktest.calibration,
+    )
+    .outerjoin(AnalyticsBacktest, AnalyticsBacktest.run_id == AnalyticsRun.id)
+    .where(AnalyticsRun.id == bindparam("run_id", type_=Uuid))
+)
+_PICTURES: Final = {
+    name: Prepared(
+        select(AnalyticsRun.model, column.label("drawn"))
+        .outerjoin(AnalyticsBacktest, AnalyticsBacktest.run_id == AnalyticsRun.id)
+        .where(AnalyticsRun.id == bindparam("run_id", type_=Uuid))
+    )
+    for name, column in (("vega_lite", AnalyticsBacktest.vega_lite), ("svg", AnalyticsBacktest.svg))
+}
+
+
+async def read_backtest(reader: Reader, run_id: UUID) -> Document:
+    """Answer a backtest. Errors: RunNotFound, BacktestNotFound."""
+    row = await reader.row(_BACKTEST, run_id=run_id)
+    if row is None:
+        raise RunNotFound(f"No run {run_id}")
+    if row["status"] is None:
+        raise BacktestNotFound(f"No backtest came with this run of {row['model']}")
+    found = dict(row)
+    return {**found, "figures": raw_json(found["figures"]), "calibration": raw_json(found["calibration"])}
+
+
+async def read_picture(reader: Reader, run_id: UUID, form: Literal["vega_lite", "svg"]) -> str:
+    """Answer the picture of a backtest as text. Errors: RunNotFound, BacktestNotFound."""
+    row = await reader.row(_PICTURES[form], run_id=run_id)
+    if row is None:
+        raise RunNotFound(f"No run {run_id}")
+    if row["drawn"] is None:
+        raise BacktestNotFound(f"Nothing was drawn in this run of {row['model']}")
+    return str(row["drawn"])

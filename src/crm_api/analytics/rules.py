@@ -11,7 +11,9 @@ OPEN: Final = ("queued", "running")
 """States in which a run still takes rows and can be published."""
 NOBODY_SCORED: Final = ("insufficient_data", "not_converged", "not_identified")
 """States of a run that came to its end and could say nothing of anybody."""
-ENDED_WELL: Final = ("published", *NOBODY_SCORED)
+ENDED_WELL: Final = ("published", "awaiting_approval", "rejected", *NOBODY_SCORED)
+TOLERATED_LOSS: Final = 0.01
+"""By what share of the current run's loss another may be worse without anybody having to agree."""
 KEPT_RUNS: Final = 10
 """Of how many published runs of a model the rows are kept; the current one is always among them."""
 
@@ -32,3 +34,10 @@ def ranges(bounds: Sequence[UUID]) -> list[tuple[UUID | None, UUID | None]]:
         return []
     edges = [None, *bounds[1:], None]
     return list(pairwise(edges))
+
+
+def worse_by(loss: float, current: float) -> float | None:
+    """Answer by what share a loss is worse than the current run's, when that is more than is tolerated."""
+    if loss <= current * (1 + TOLERATED_LOSS):
+        return None
+    return loss / current - 1 if current else loss

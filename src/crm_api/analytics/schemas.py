@@ -11,7 +11,16 @@ from .parameters import PURCHASES, LifetimeValueRun, RfmRun
 
 Model = Literal["rfm", "lifetime_value"]
 RunState = Literal[
-    "queued", "running", "published", "insufficient_data", "not_converged", "not_identified", "failed", "cancelled"
+    "queued",
+    "running",
+    "awaiting_approval",
+    "published",
+    "rejected",
+    "insufficient_data",
+    "not_converged",
+    "not_identified",
+    "failed",
+    "cancelled",
 ]
 ScoreStatus = Status
 Digest = Annotated[str, Field(pattern="^[0-9a-f]{64}$", description="SHA-256, hexadecimal")]
@@ -51,6 +60,7 @@ _RUN: dict[str, Any] = {
     "finished_at": "2026-01-31T09:31:04Z",
     "rows_dropped_at": None,
     "problem": None,
+    "approval": None,
 }
 
 
@@ -63,7 +73,8 @@ class RunRead(Output):
         RunState,
         Field(
             description="`insufficient_data`, `not_converged`, `not_identified`: it ended well and nobody could be "
-            "scored, so that nothing was published; `problem` says why"
+            "scored, so that nothing was published; `problem` says why. `awaiting_approval`: its backtest is worse "
+            "than that of the current run, and `approval` says by how much"
         ),
     ]
     is_current: Annotated[bool, Field(description="Whether scores are read from this run when no other is named")]
@@ -93,6 +104,9 @@ class RunRead(Output):
     finished_at: Instant | None
     rows_dropped_at: Annotated[Instant | None, Field(description="Since when its rows are gone; they were too old")]
     problem: Annotated[dict[str, Any] | None, Field(description="Why nothing was published (RFC 9457)")]
+    approval: Annotated[
+        dict[str, Any] | None, Field(description="Why somebody has to agree to its publication, and who did or did not")
+    ]
 
     model_config = ConfigDict(json_schema_extra={"examples": [_RUN]})
 
@@ -174,6 +188,26 @@ Figure = Annotated[int, Field(ge=0, le=2**53)]
 Word = Annotated[str, StringConstraints(pattern="^[a-z][a-z0-9_]{0,49}$")]
 
 
+Finite = Annotated[float, Field(ge=-1e300, le=1e300)]
+Text = Annotated[str, StringConstraints(min_length=1, max_length=300)]
+
+
+class ToldBacktest(Input):
+    """How the method did on what had been held back from it, as the worker that computed it says."""
+
+    cut_on: Annotated[Day | None, Field(description="It was fitted on what happened before")] = None
+    until: Annotated[Day | None, Field(description="It was judged by what happened before this date")] = None
+    status: ScoreStatus
+    reason: Text | None = None
+    title: Annotated[Text | None, Field(description="The finding")] = None
+    loss: Annotated[Finite | None, Field(description="The figure by which runs are compared; less is better")] = None
+    loss_name: Text | None = None
+    figures: Annotated[dict[Word, Finite], Field(max_length=50)]
+    calibration: Annotated[list[dict[Word, Finite]], Field(max_length=200, description="Both, by bin")]
+    vega_lite: dict[str, Any] | None = None
+    svg: Annotated[str | None, Field(min_length=10, max_length=400_000)] = None
+
+
 class PublishWish(Input):
     """What the worker says it computed and sent."""
 
@@ -185,6 +219,7 @@ class PublishWish(Input):
     timing: Annotated[dict[Word, Seconds], Field(max_length=20, description="Seconds per phase")]
     peak_memory_bytes: Figure
     quality: Annotated[dict[Word, Figure], Field(max_length=50, description="What was counted on the way, by name")]
+    backtest: ToldBacktest | None = None
 
     model_config = ConfigDict(
         json_schema_extra={

@@ -31,7 +31,7 @@ from .money import currencies, minor_digits
 from .problems import NotAcceptable, NotAvailable
 from .read import Prepared
 
-Form = Literal["json", "csv", "ndjson", "events"]
+Form = Literal["json", "csv", "ndjson", "events", "vega_lite", "svg"]
 Column = ColumnElement[Any] | InstrumentedAttribute[Any]
 
 MEDIA_TYPES: Final[dict[Form, str]] = {
@@ -39,6 +39,8 @@ MEDIA_TYPES: Final[dict[Form, str]] = {
     "csv": "text/csv",
     "ndjson": "application/x-ndjson",
     "events": "text/event-stream",
+    "vega_lite": "application/vnd.vegalite.v5+json",
+    "svg": "image/svg+xml",
 }
 STREAM_SECONDS: Final = 3_600
 """A stream may take an hour; the statement ends with it."""

@@ -3,6 +3,7 @@
 from typing import Final
 
 from ...jobs.kinds import JobKind
+from .approve import decide_run
 from .begin import begin_run
 from .drop import DROP_ROWS
 from .ending import RUN
@@ -11,7 +12,7 @@ from .publish import publish_run
 from .start import start_run
 from .store import store_rows
 
-__all__ = ["KINDS", "begin_run", "find", "publish_run", "start_run", "store_rows"]
+__all__ = ["KINDS", "begin_run", "decide_run", "find", "publish_run", "start_run", "store_rows"]
 
 KINDS: Final[tuple[JobKind, ...]] = (RUN, DROP_ROWS)
 """Kinds of jobs of analytics."""

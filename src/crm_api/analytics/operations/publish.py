@@ -5,20 +5,20 @@ from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import func, select
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from ...core.changes import mark_everybody
 from ...core.clock import now
 from ...core.db import driver
 from ...core.problems import Problem, finding
-from ...core.trail import emit, record
-from ..models import AnalyticsModel, AnalyticsRun, AnalyticsRunPart
-from ..problems import InsufficientData, NotConverged, NotIdentified, OutputMismatch, RunNotOpen, RunSuperseded
+from ...core.trail import record
+from ..models import AnalyticsRun, AnalyticsRunPart
+from ..problems import InsufficientData, NotConverged, NotIdentified, OutputMismatch, RunNotOpen
 from ..rules import ENDED_WELL
 from ..schemas import PublishWish
 from ..score_queries import all_rows
 from ..score_tables import score_table
+from .approve import keep_backtest, wait_for_approval, wanted_approval
+from .current import make_current
 from .hold import find, take
 
 _REPORTED: Final = (
@@ -61,8 +61,13 @@ async def publish_run(session: AsyncSession, run_id: UUID, wish: PublishWish, *,
     for name in _REPORTED:
         setattr(run, name, getattr(wish, name))
     run.finished_at = now()
+    compared = keep_backtest(session, run, wish.backtest) if wish.backtest else None
     if told.scored_count:
-        await _make_current(session, run, by)
+        run.approval = await wanted_approval(session, run, compared)
+        if run.approval is None:
+            await make_current(session, run, by)
+        else:
+            wait_for_approval(session, run, by)
     else:
         _end_without_scores(session, run, by, told.status, told.reason)
     await _check_output(session, run)
@@ -73,35 +78,6 @@ def _same(run: AnalyticsRun, wish: PublishWish) -> AnalyticsRun:
     if (run.row_count, run.output_hash) != (wish.row_count, wish.output_hash):
         raise RunNotOpen(f"It is {run.state} already, with {run.row_count} rows and the hash {run.output_hash}")
     return run
-
-
-async def _make_current(session: AsyncSession, run: AnalyticsRun, by: str) -> None:
-    """Move the pointer forward, never back. Errors: RunSuperseded."""
-    run.state = "published"
-    await session.flush()
-    pointer = select(AnalyticsModel).where(AnalyticsModel.model == run.model).with_for_update()
-    before = await session.scalar(pointer)
-    row = insert(AnalyticsModel).values(
-        model=run.model, current_run_id=run.id, requested_at=run.created_at, published_at=run.finished_at
-    )
-    names = ("current_run_id", "requested_at", "published_at")
-    moved = row.on_conflict_do_update(
-        index_elements=["model"],
-        set_={name: row.excluded[name] for name in names},
-        where=AnalyticsModel.requested_at < row.excluded.requested_at,
-    )
-    if await session.scalar(moved.returning(AnalyticsModel.model)) is None:
-        raise RunSuperseded("A run that was asked for later is current already")
-    told: dict[str, Any] = {
-        "run_id": str(run.id),
-        "model": run.model,
-        "as_of": run.as_of.isoformat(),
-        "row_count": run.row_count,
-        "previous_run_id": None if before is None else str(before.current_run_id),
-    }
-    record(session, by, "analytics.run_published", ("analytics_run", run.id), changes=told)
-    emit(session, "analytics.run_published", told)
-    mark_everybody(session, f"score:{run.model}")
 
 
 def _end_without_scores(session: AsyncSession, run: AnalyticsRun, by: str, status: str | None, why: str | None) -> None:

@@ -1,0 +1,103 @@
+"""Pictures of backtests as Vega-Lite: what was predicted beside what happened, under a title that says the finding."""
+
+from dataclasses import dataclass
+from math import isfinite
+from typing import Any, Final
+
+import polars as pl
+
+from .methods.backtesting import Backtest
+
+SCHEMA: Final = "https://vega.github.io/schema/vega-lite/v5.json"
+_PREDICTED: Final = "predicted"
+_OBSERVED: Final = "observed"
+_COLORS: Final = {_OBSERVED: "#4c78a8", _PREDICTED: "#d62728"}
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A backtest in words: the finding, what is counted, and by which figure runs are compared; less loss is better."""
+
+    title: str
+    measure: str
+    is_rate: bool
+    loss: float
+    loss_name: str
+
+
+def lifetime_value_told(backtest: Backtest) -> Told:
+    """Say by how much purchases were missed, and how much better that is than going on as before."""
+    figures = backtest.figures
+    predicted, observed = figures["predicted_purchases"], figures["observed_purchases"]
+    loss = figures["mean_absolute_error"] / figures["mean_absolute_error_of_past_rate"]
+    return Told(
+        f"{_missed(predicted, observed)} purchases foretold: {predicted:,.0f} instead of {observed:,.0f}",
+        "Purchases per customer",
+        False,
+        loss,
+        "mean absolute error beside that of each customer's past rate",
+    )
+
+
+def churn_told(backtest: Backtest) -> Told:
+    """Say what became of those at greatest risk; runs are compared by how well all were ranked."""
+    figures = backtest.figures
+    most = backtest.table.sort("bin").tail(1).to_dicts()[0]
+    found = f"Of the tenth at greatest risk {most['observed']:.0%} did not buy; {most['predicted']:.0%} were foretold"
+    return Told(found, "Share who did not buy", True, 1 - figures["auc"], "1 less the area under the ROC curve")
+
+
+TELLING: Final = {"lifetime_value": lifetime_value_told, "churn": churn_told}
+
+
+def _missed(predicted: float, observed: float) -> str:
+    if not observed:
+        return "Only"
+    bias = predicted / observed - 1
+    if abs(bias) < 0.005:
+        return "As many"
+    return f"{abs(bias):.0%} too {'many' if bias > 0 else 'few'}"
+
+
+def picture(backtest: Backtest, told: Told) -> dict[str, Any]:
+    """Draw the calibration: for each bin of customers, by prediction, a bar of what happened and a tick of what was
+    predicted. Without external data, so that it can be drawn anywhere.
+    """
+    until = f" until {backtest.until}" if backtest.until else ""
+    held_back = f"Fitted before {backtest.cut_on}, judged from then{until}; " if backtest.cut_on else ""
+    count = int(backtest.table["count"].sum())
+    rows = backtest.table.select("bin", "count", *(pl.col(name).round(6) for name in (_PREDICTED, _OBSERVED)))
+    axis = {"title": told.measure, **({"format": ".0%"} if told.is_rate else {})}
+    legend = {"domain": list(_COLORS), "range": list(_COLORS.values())}
+    x = {"field": "bin", "type": "ordinal", "title": "Customers by prediction, lowest tenth to highest"}
+    tooltip = [{"field": name, "type": "quantitative"} for name in ("count", _PREDICTED, _OBSERVED)]
+    return {
+        "$schema": SCHEMA,
+        "title": {
+            "text": told.title,
+            "subtitle": f"{held_back}{count:,} customers",
+            "anchor": "start",
+            "fontSize": 15,
+            "subtitleColor": "#555555",
+        },
+        "width": 560,
+        "height": 300,
+        "background": "white",
+        "data": {"values": rows.to_dicts()},
+        "layer": [_mark({"type": "bar"}, _OBSERVED), _mark({"type": "tick", "thickness": 3, "size": 34}, _PREDICTED)],
+        "encoding": {
+            "x": {**x, "axis": {"labelAngle": 0}},
+            "y": {"type": "quantitative", "axis": axis},
+            "color": {"type": "nominal", "scale": legend, "title": None, "legend": {"orient": "top-left"}},
+            "tooltip": tooltip,
+        },
+    }
+
+
+def _mark(mark: dict[str, Any], name: str) -> dict[str, Any]:
+    return {"mark": mark, "encoding": {"y": {"field": name, "type": "quantitative"}, "color": {"datum": name}}}
+
+
+def finite(figures: dict[str, float]) -> dict[str, float]:
+    """Leave out what is no number, which JSON cannot tell."""
+    return {name: value for name, value in figures.items() if isfinite(value)}
