@@ -61,7 +61,7 @@ class _Rows:
     position: Floats
 
 
-def fit(trials: Integers, successes: Integers, counts: Integers, *, with_zeros: bool) -> Fit:
+def fit(trials: Integers | Floats, successes: Integers | Floats, counts: Integers, *, with_zeros: bool) -> Fit:
     """Fit by L-BFGS-B with the analytic gradient, on collapsed rows: `counts` people had `successes` of `trials`.
 
     Rows are sorted first, so that their order changes no digit. Never raises for hard data: the status says
