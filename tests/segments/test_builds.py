@@ -264,6 +264,24 @@ async def test_membership_is_a_field_of_the_language(api: Api, builder: Builder,
     assert await members_of(builder, "Two levels", {"all": [tree, {"field": "display_name", "eq": "bob"}]}) == ["Bob"]
 
 
+async def test_a_build_builds_what_it_refers_to_and_was_never_built(
+    api: Api, builder: Builder, register: Register
+) -> None:
+    await register("Ann", country="DE")
+    await register("Ben", country="AT")
+    germans = await builder.define("Germans", GERMANS)
+    others = await builder.define("Others", {"not": {"segment": germans}})
+    both = await builder.define("Both", {"any": [{"segment": others}, {"segment": germans}]})
+    rest = await builder.define("Rest", {"all": [{"not": {"segment": both}}, {"not": {"segment": others}}]})
+    await api.post(f"/v1/segments/{rest}/builds", expect=202)
+    jobs = (await api.get("/v1/jobs?kind=segment-build"))["data"]
+    assert [job["arguments"]["segment_id"] for job in reversed(jobs)] == [germans, others, both, rest]
+    await builder.catch_up()
+    assert [await builder.members(each) for each in (germans, others, both, rest)] == [["Ann"], ["Ben"], ["Ann", "Ben"], []]  # fmt: skip  # noqa: E501
+    await api.post(f"/v1/segments/{rest}/builds", expect=202)
+    assert len((await api.get("/v1/jobs?kind=segment-build&state=queued"))["data"]) == 1
+
+
 async def test_members_come_in_pages_and_streams(api: Api, builder: Builder, register: Register) -> None:
     ids = [await register(f'P{number}, "the" ü', country="DE") for number in range(5)]
     segment_id = await builder.define("Germans", GERMANS)

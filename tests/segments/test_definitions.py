@@ -175,6 +175,33 @@ async def test_a_cycle_is_refused_by_name(api: Api, builder: Builder) -> None:
     assert (await builder.read(a))["definition_version"] == 1
 
 
+async def test_a_cycle_through_a_published_definition_is_refused_too(
+    api: Api, builder: Builder, register: Register
+) -> None:
+    await register("Ann", country="DE")
+    b = await builder.define("B", GERMANS)
+    await builder.build(b)
+    a = await builder.define("A", {"not": {"segment": b}})
+    await builder.build(a)
+    await api.patch(f"/v1/segments/{a}", {"definition": AUSTRIANS}, expect=200)
+    loop = {"definition": {"segment": a}}
+    refused = await api.patch(f"/v1/segments/{b}", loop, expect=problem("segment-cycle", 422))
+    assert refused["cycle"] == ["B", "A", "B"], "members of A are still kept right by its first version"
+    job = await builder.request(a)
+    await builder.worker.step(job)
+    await api.patch(f"/v1/segments/{b}", loop, expect=problem("segment-cycle", 422))
+    await builder.finish(job)
+    await api.patch(f"/v1/segments/{b}", loop, expect=200)
+
+
+async def test_a_plan_refuses_a_cycle_as_a_change_would(api: Api, builder: Builder) -> None:
+    a = await builder.define("A", GERMANS)
+    b = await builder.define("B", {"segment": a})
+    wish = {"definition": {"any": [AUSTRIANS, {"segment": b}]}}
+    planned = await api.post(f"/v1/segments/{a}/plan", wish, expect=problem("segment-cycle", 422))
+    assert (planned["cycle"], planned["errors"][0]["pointer"]) == (["A", "B", "A"], "/definition/any/1/segment")
+
+
 async def test_two_changes_cannot_close_a_cycle_together(api: Api, builder: Builder) -> None:
     a = await builder.define("A", GERMANS)
     b = await builder.define("B", AUSTRIANS)

@@ -223,6 +223,22 @@ async def test_segments_in_segments_follow(builder: Builder, register: Register,
     assert await builder.members(german) == ["Ann"]
 
 
+async def test_a_chain_of_segments_follows_in_one_job(api: Api, builder: Builder, register: Register) -> None:
+    ann = await register("Ann", country="AT")
+    ids = [await builder.define("0", GERMANS)]
+    for number in range(1, 5):
+        ids.append(await builder.define(str(number), {"not": {"segment": ids[-1]}}))
+    for each in ids:
+        await builder.build(each)
+    await builder.catch_up()
+    assert [await builder.members(each) for each in ids] == [[], ["Ann"], [], ["Ann"], []]
+    await api.patch(f"/v1/customers/{ann}", {"addresses": [{"country": "DE"}]}, expect=200)
+    [job] = await builder.worker.claim()
+    await builder.finish(job)
+    assert [await builder.members(each) for each in ids] == [["Ann"], [], ["Ann"], [], ["Ann"]]
+    assert await builder.worker.claim() == []
+
+
 async def test_too_many_at_once_are_a_build(builder: Builder, register: Register, database: Database) -> None:
     segment_id = await builder.define("Silent", SILENT)
     await builder.build(segment_id)

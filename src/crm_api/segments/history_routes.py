@@ -10,7 +10,7 @@ from ..access import Principal, authorize
 from ..audience import Moment
 from ..audience.problems import InvalidAudience
 from ..core.clock import now
-from ..core.db import Reads
+from ..core.db import Reads, Session
 from ..core.listing import Listing
 from ..core.problems import NotAcceptable, problems
 from ..core.read import answer
@@ -29,7 +29,7 @@ from .history_schemas import (
     SegmentPlan,
     SegmentPlanWish,
 )
-from .problems import SegmentNotFound
+from .problems import SegmentCycle, SegmentNotFound
 
 router = APIRouter(tags=["Segments"], route_class=Route)
 CanRead = Annotated[Principal, Security(authorize, scopes=["segments:read"])]
@@ -42,12 +42,13 @@ _MOST_MEMBERSHIPS: Final = 1_000
     "/v1/segments/{segment_id:uuid}/plan",
     summary="Plan a definition",
     response_model=SegmentPlan,
-    responses=problems(SegmentNotFound, InvalidAudience),
+    responses=problems(SegmentNotFound, InvalidAudience, SegmentCycle),
 )
 async def plan_segment(
     request: Request,
     segment_id: UUID,
     wish: SegmentPlanWish,
+    session: Session,
     reads: Reads,
     _who: CanSeeCustomers,
     catalog: FieldCatalog,
@@ -57,7 +58,9 @@ async def plan_segment(
     """
     state = request.app.state
     moment = Moment(now(), state.settings.zone)
-    return answer(await operations.plan(reads, segment_id, wish.definition, catalog, moment, state.segment_uses))
+    return answer(
+        await operations.plan(session, reads, segment_id, wish.definition, catalog, moment, state.segment_uses)
+    )
 
 
 @router.get(

@@ -26,6 +26,7 @@ class SegmentArchived(Problem, status=409, code="segment-archived", title="The s
 
 class SegmentCycle(Problem, status=422, code="segment-cycle", title="The segment would refer to itself"):
     """A definition may refer to other segments, but not, over however many of them, to the segment it defines: nobody
-    could say which to build first. `detail` names the segments of the cycle in order; `errors` points to where it
+    could say which to build first. What members are kept right by counts too: after changing a definition that closes
+    the way, build that segment first. `detail` names the segments of the cycle in order; `errors` points to where it
     begins.
     """

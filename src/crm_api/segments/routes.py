@@ -174,6 +174,7 @@ async def list_segment_versions(
 async def build_segment(request: Request, segment_id: UUID, session: Session, who: CanWrite) -> Response:
     """Find the members anew, as of now. The answer is a job; while it runs, everybody sees the members of the build
     before, and after its last step those of the new one. While a build is under way, that build's job is answered.
+    Segments that the definition refers to and that were never built are built as well, before it.
     Scope: segments:write.
     """
     state = request.app.state

@@ -3,7 +3,7 @@
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Uuid, any_, literal, select
+from sqlalchemy import ARRAY, Uuid, any_, func, literal, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ...audience import Audience, AudienceRefused, Catalog, Finding, checked, read_tree, with_segment_ids
@@ -43,15 +43,15 @@ async def _check_references(session: AsyncSession, tree: Audience) -> None:
         )
 
 
-async def check_cycle(session: AsyncSession, segment: Segment, definition: Audience, pointer: str) -> None:
+async def check_cycle(session: AsyncSession, segment_id: UUID, definition: Audience, pointer: str) -> None:
     """Refuse a definition from which references lead back to the segment. Errors: SegmentCycle, naming the way."""
-    referred = {segment.id: frozenset(other for _, other in references(definition))}
-    waiting = set(referred[segment.id])
+    referred = {segment_id: frozenset(other for _, other in references(definition))}
+    waiting = set(referred[segment_id])
     while waiting := waiting - set(referred):
         found = await _references_of(session, waiting)
         referred |= found
         waiting = {other for others in found.values() for other in others}
-    way = cycle(segment.id, referred)
+    way = cycle(segment_id, referred)
     if way is not None:
         names = await _names(session, way)
         told = " → ".join(names)
@@ -61,13 +61,19 @@ async def check_cycle(session: AsyncSession, segment: Segment, definition: Audie
 
 
 async def _references_of(session: AsyncSession, segments: set[UUID]) -> dict[UUID, frozenset[UUID]]:
-    """Answer what the present definitions of segments refer to."""
+    """Answer what segments refer to by their present definitions and by those their members are kept right by."""
+    number = SegmentVersion.number
+    may_be_published = (Segment.status == "building") & (number > func.coalesce(Segment.built_version, 0))
+    in_use = or_(number == Segment.definition_version, number == Segment.built_version, may_be_published)
     rows = await session.execute(
         select(Segment.id, SegmentVersion.definition)
         .join(SegmentVersion, SegmentVersion.segment_id == Segment.id)
-        .where(_is_among(Segment.id, segments), SegmentVersion.number == Segment.definition_version)
+        .where(_is_among(Segment.id, segments), in_use)
     )
-    return {id_: frozenset(other for _, other in references(read_tree(tree))) for id_, tree in rows}
+    found = dict.fromkeys(segments, frozenset[UUID]())
+    for id_, tree in rows:
+        found[id_] |= {other for _, other in references(read_tree(tree))}
+    return found
 
 
 async def _names(session: AsyncSession, way: list[UUID]) -> list[str]:

@@ -29,7 +29,7 @@ from .. import queries
 from ..models import Segment
 from ..problems import SegmentArchived, SegmentNotFound
 from ..queries import Range
-from ..rules import next_size, topics_of
+from ..rules import next_size, references, topics_of
 from .watching import keep_watching, meaning, note_windows, watch
 
 BUILD: Final = "segment-build"
@@ -44,7 +44,8 @@ def segment_build(catalog: LivingCatalog, range_size: int = RANGE_SIZE) -> JobKi
 
 
 async def request_build(session: AsyncSession, who: Principal, kind: JobKind, segment_id: UUID, zone: ZoneInfo) -> Job:
-    """Queue a build of the segment as it is defined now; while one is under way, that one is answered.
+    """Queue a build of the segment as it is defined now, after those it refers to that were never built; while one is
+    under way, that one is answered.
 
     The job's row is locked before the segment's, as it is when a job ends, and the segment's only for a new job.
     Errors: SegmentNotFound, SegmentArchived.
@@ -54,7 +55,27 @@ async def request_build(session: AsyncSession, who: Principal, kind: JobKind, se
         raise SegmentNotFound(f"No segment has the id {segment_id}")
     if segment.archived_at is not None:
         raise SegmentArchived(f"{segment.name} was archived")
-    return await _enqueue(session, kind, segment, segment.definition_version, Moment(now(), zone), by=who.client_id)
+    moment = Moment(now(), zone)
+    for other in await _unbuilt_references(session, segment):
+        await _enqueue(session, kind, other, other.definition_version, moment, by=who.client_id)
+    return await _enqueue(session, kind, segment, segment.definition_version, moment, by=who.client_id)
+
+
+async def _unbuilt_references(session: AsyncSession, segment: Segment) -> list[Segment]:
+    """Answer the segments that one refers to, over however many others, and that were never built: those that refer to
+    none of the others first. Once they are published, the segments that refer to them are looked at again.
+    """
+    found: dict[UUID, Segment] = {}
+    waiting = [segment]
+    for each in waiting:
+        tree = await meaning(session, each.id, each.definition_version)
+        for _, other_id in references(tree):
+            other = await session.get_one(Segment, other_id)
+            if other.status == "draft" and other.archived_at is None:
+                found.pop(other_id, None)
+                found[other_id] = other
+                waiting.append(other)
+    return list(reversed(found.values()))
 
 
 async def refresh(session: AsyncSession, kind: JobKind, segment_id: UUID, moment: Moment, *, by: str) -> None:

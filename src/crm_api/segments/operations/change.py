@@ -105,7 +105,7 @@ async def _redefine(
         return False
     # Two changes must not close a cycle together.
     await session.execute(select(func.pg_advisory_xact_lock(_REFERENCES_LOCK)))
-    await check_cycle(session, segment, approved, "/definition")
+    await check_cycle(session, segment.id, approved, "/definition")
     segment.definition_version += 1
     add_version(session, who, segment.id, segment.definition_version, approved)
     return True

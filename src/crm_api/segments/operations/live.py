@@ -65,7 +65,10 @@ async def _step(
         entering, leaving, looked_at = await _look_again(session, catalog, segment_id, moment)
         entered, left, seen = entered + entering, left + leaving, seen + looked_at
     counts = {"marks": taken, "looked_at": seen, "entered": entered, "left": left}
-    return Step(done=not await session.scalar(live_queries.IS_ANYTHING_DUE, {"at": moment.now}), counts=counts)
+    # Whoever moved may be asked for by other segments; the marks of it are written when this step ends.
+    is_still = entered + left == 0
+    is_over = is_still and not await session.scalar(live_queries.IS_ANYTHING_DUE, {"at": moment.now})
+    return Step(done=is_over, counts=counts)
 
 
 async def _take_marks(session: AsyncSession) -> int:

@@ -6,6 +6,7 @@ from uuid import UUID
 
 import orjson
 from sqlalchemy import Select, func, literal, or_, select
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from ...audience import Audience, Catalog, Moment, condition, print_text, read_tree, with_segment_ids, write_tree
 from ...audience.problems import audience_at
@@ -14,6 +15,7 @@ from ...customers.models import Customer
 from .. import queries
 from ..models import Membership, Segment
 from ..problems import SegmentNotFound
+from .approve import check_cycle
 from .preview import SAMPLE_SIZE
 
 Rows = Select[*tuple[Any, ...]]
@@ -22,11 +24,17 @@ Uses = Callable[[Reader, UUID], Awaitable[Sequence[dict[str, Any]]]]
 
 
 async def plan(
-    reader: Reader, segment_id: UUID, wish: Audience | None, catalog: Catalog, moment: Moment, uses: Sequence[Uses]
+    session: AsyncSession,
+    reader: Reader,
+    segment_id: UUID,
+    wish: Audience | None,
+    catalog: Catalog,
+    moment: Moment,
+    uses: Sequence[Uses],
 ) -> dict[str, Any]:
     """Say what a build would do now, by another definition or by the newest one; nothing is changed.
 
-    Errors: SegmentNotFound, InvalidAudience.
+    Errors: SegmentNotFound, InvalidAudience, SegmentCycle.
     """
     segment = await reader.row(queries.ONE_SEGMENT, segment_id=segment_id)
     if segment is None:
@@ -35,6 +43,8 @@ async def plan(
     with audience_at("/definition"):
         definition = await with_segment_ids(definition, catalog, reader)
         meant = condition(definition, catalog, moment)
+    if wish is not None:
+        await check_cycle(session, segment_id, definition, "/definition")
     wanted, present = queries.matching(meant), _present(segment_id)
     counted = await reader.row(Prepared(_counts(wanted, present)))
     return {
