@@ -7,6 +7,8 @@ from pathlib import Path
 from .audience_rows import ROW as AUDIENCES
 from .audience_rows import measure_evaluation
 from .bulk_rows import measure_export, measure_ingest, measure_rfm
+from .estimator_rows import ROW as FIT
+from .estimator_rows import measure_fit
 from .outreach_rows import measure_due, measure_plan, measure_send
 from .profile_rows import ROW, measure_profile
 from .report import Line, Round, write_report
@@ -24,6 +26,7 @@ BULK_ROWS = (
     "e-mail",
     "due campaign",
     AUDIENCES,
+    FIT,
 )
 MOST_FOR_MAIL = 10_000
 """Sending does not depend on how many customers there are, so it and its beginning are measured at the first size."""
@@ -75,6 +78,8 @@ async def _measure(set_up: Stage, asked: argparse.Namespace, wanted: set[str]) -
         lines += await measure_live(set_up, few)
     if not wanted or AUDIENCES in wanted:
         lines.append(await measure_evaluation(set_up, few))
+    if not wanted or FIT in wanted:
+        lines.append(measure_fit(set_up.customers, few))
     if not wanted or "plan a send" in wanted:
         lines.append(await measure_plan(set_up, few))
     if set_up.customers <= MOST_FOR_MAIL and (not wanted or "e-mail" in wanted):

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.optimize import check_grad
 from scipy.special import hyp2f1
 
-from crm_api.analytics.methods import bg_nbd, purchases
+from crm_api.analytics.methods import bg_nbd, likelihood, purchases
 
 from .buying import START, Truth, simulate
 
@@ -118,6 +118,17 @@ def test_known_parameters_are_found_again(truth: Truth) -> None:
     assert max(fit.relative_errors) < 0.4
     # Counting days loses the second purchase of a day, which draws the parameters by a part of their errors.
     assert distance.max() < 3.5
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_every_start_ends_at_the_same_optimum(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    truth = Truth(*random.uniform([0.2, 3.0, 0.4, 1.0], [2.0, 20.0, 2.0, 5.0]))
+    rows = counts(simulate(truth, customers=1500, seed=seed), date.fromordinal(START.toordinal() + 400))
+    made = bg_nbd._Rows(*rows)
+    ends = [likelihood.highest(made.objective, start, bg_nbd._BOUNDS) for start in bg_nbd._starts(rows[0], rows[2])]
+    assert max(ends) - min(ends) < 1e-8
+    assert bg_nbd.fit(*rows).log_likelihood == pytest.approx(max(ends) * len(rows[0]), abs=1e-4)
 
 
 def test_online_retail_does_not_say_who_left(online_retail: pl.DataFrame) -> None:

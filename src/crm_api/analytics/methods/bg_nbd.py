@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from scipy.linalg import eigh_tridiagonal
 from scipy.special import betainc, gammaln, psi
 
-from .likelihood import Floats, Optimum, maximize
+from .likelihood import Floats, Optimum, highest, maximize
 from .states import Status
 
 DAYS_PER_WEEK: Final = 7.0
@@ -31,6 +31,8 @@ _BOUNDS: Final = ((1e-3, 1e3), (1e-3, 1e5), (1e-3, 1e3), (1e-3, 1e3))
 _WANTED: Final = {"r": (1, 0, 0, 0), "alpha": (0, 1, 0, 0), "the share that leaves": (0, 0, 1, -1)}
 LEAST_GAIN: Final = 6.63
 """Twice the gain in log-likelihood that drop-out must bring: 1% of a chi-square with one degree of freedom."""
+_SURELY_LEAVES: Final = 0.3
+"""Where a, which is nought when nobody leaves, is known as well as this, its gain need not be asked for."""
 _NODES: Final = 40
 
 
@@ -75,7 +77,7 @@ def fit(repeats: NDArray[np.int64], recency_days: NDArray[np.int64], age_days: N
     rows = _Rows(repeats, recency_days, age_days)
     found = maximize(rows.objective, _starts(repeats, age_days), _BOUNDS, NAMES, len(repeats), _WANTED)
     fitted = _fit_of(found, len(repeats), len(rows.weight))
-    if fitted.status != "ok":
+    if fitted.status != "ok" or fitted.relative_errors[2] < _SURELY_LEAVES:
         return fitted
     gain = 2 * (fitted.log_likelihood - _log_likelihood_of_staying(rows, fitted))
     if gain >= LEAST_GAIN:
@@ -92,8 +94,7 @@ def _log_likelihood_of_staying(rows: "_Rows", fitted: Fit) -> float:
         value, gradient = rows.objective(np.append(logs, stays))
         return value, gradient[:2]
 
-    found = maximize(objective, [(fitted.r, fitted.alpha)], _BOUNDS[:2], NAMES[:2], fitted.customer_count)
-    return found.mean_log_likelihood * fitted.customer_count
+    return highest(objective, (fitted.r, fitted.alpha), _BOUNDS[:2]) * fitted.customer_count
 
 
 def _fit_of(found: Optimum, customers: int, rows: int) -> Fit:
@@ -113,45 +114,60 @@ class _Rows:
     """Collapsed customers, sorted, with every function of one variable computed on its distinct values alone."""
 
     def __init__(self, repeats: NDArray[np.int64], recency: NDArray[np.int64], age: NDArray[np.int64]) -> None:
-        table, count = np.unique(np.column_stack((repeats, recency, age)), axis=0, return_counts=True)
+        table, count = _collapsed(repeats, recency, age)
         self.weight: Floats = count / count.sum()
         self.x, self.at_x = np.unique(table[:, 0].astype(np.float64), return_inverse=True)
-        self.t, self.at_t = np.unique(table[:, 1] / DAYS_PER_WEEK, return_inverse=True)
         self.age, self.at_age = np.unique(table[:, 2] / DAYS_PER_WEEK, return_inverse=True)
         self.count: Floats = self.x[self.at_x]
-        self.again = table[:, 0] > 0
         # Shares of customers by number of repeats: for the terms that know x alone.
         self.by_x: Floats = np.bincount(self.at_x, weights=self.weight).astype(np.float64)
+        # Only who came back can have left; rows are sorted by x, so these are the last ones.
+        self.first = int(np.searchsorted(table[:, 0], 1))
+        self.t, self.at_t = np.unique(table[self.first :, 1] / DAYS_PER_WEEK, return_inverse=True)
 
     def objective(self, logs: Floats) -> tuple[float, Floats]:
         """Minus the mean log-likelihood, and its gradient by log parameter."""
         r, alpha, a, b = np.exp(logs)
-        x = self.x
+        x, again = self.x, slice(self.first, None)
+        log_age, log_t = np.log(alpha + self.age)[self.at_age], np.log(alpha + self.t)[self.at_t]
         known = gammaln(r + x) - gammaln(r) + r * np.log(alpha) + _log_stays(a, b, x)
-        stays = -(r + self.count) * np.log(alpha + self.age)[self.at_age]
-        leaves = (np.log(a) - np.log(np.maximum(b + x - 1, b)))[self.at_x]
-        leaves = leaves - (r + self.count) * np.log(alpha + self.t)[self.at_t]
-        # With x = 0 nobody can have left; the share of the second term is zero there.
-        odds = np.where(self.again, leaves - stays, -np.inf)
-        total = float((self.by_x * known).sum() + (self.weight * (stays + np.logaddexp(0.0, odds))).sum())
-        left = self.weight / (1 + np.exp(-odds))
-        return -total, -self._gradient(r, alpha, a, b, left)
+        stays = -(r + self.count) * log_age
+        odds = (np.log(a) - np.log(np.maximum(b + x - 1, b)))[self.at_x[again]]
+        odds = odds + (r + self.count[again]) * (log_age[again] - log_t)
+        # log(1 + e^odds) and its derivative from one exponential that cannot overflow.
+        small = np.exp(-np.abs(odds))
+        stays[again] += np.maximum(odds, 0) + np.log1p(small)
+        left = self.weight[again] * np.where(odds > 0, 1, small) / (1 + small)
+        total = float((self.by_x * known).sum() + (self.weight * stays).sum())
+        return -total, -self._gradient((r, alpha, a, b), left, log_age, log_t)
 
-    def _gradient(self, r: float, alpha: float, a: float, b: float, left: Floats) -> Floats:
-        x, stayed = self.x, self.weight - left
-        log_age, log_t = np.log(alpha + self.age), np.log(alpha + self.t)
-        left_x = np.bincount(self.at_x, weights=left, minlength=len(x))
+    def _gradient(self, at: tuple[float, float, float, float], left: Floats, log_age: Floats, log_t: Floats) -> Floats:
+        r, alpha, a, b = at
+        x, again = self.x, slice(self.first, None)
+        stayed = self.weight.copy()
+        stayed[again] -= left
+        left_x = np.bincount(self.at_x[again], weights=left, minlength=len(x))
         by_r = (self.by_x * (psi(r + x) - psi(r) + np.log(alpha))).sum()
-        by_r -= (stayed * log_age[self.at_age] + left * log_t[self.at_t]).sum()
-        by_alpha = (
-            r / alpha
-            - ((r + self.count) * (stayed / (alpha + self.age)[self.at_age] + left / (alpha + self.t)[self.at_t])).sum()
-        )
+        by_r -= (stayed * log_age).sum() + (left * log_t).sum()
+        shape = r + self.count
+        by_alpha = r / alpha - (shape * stayed / (alpha + self.age)[self.at_age]).sum()
+        by_alpha -= (shape[again] * left / (alpha + self.t)[self.at_t]).sum()
         both, all_x = psi(a + b), psi(a + b + x)
         by_a = (self.by_x * (both - all_x)).sum() + left_x.sum() / a
         by_b = (self.by_x * (both + psi(b + x) - psi(b) - all_x)).sum()
         by_b -= (left_x[x > 0] / (b + x[x > 0] - 1)).sum()
         return np.array([by_r * r, by_alpha * alpha, by_a * a, by_b * b])
+
+
+def _collapsed(*columns: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Collapse equal rows: the distinct ones, sorted by the columns in turn, and how often each occurs."""
+    sizes = [int(column.max(initial=0)) + 1 for column in columns]
+    if sizes[0] * sizes[1] * sizes[2] >= 2**62 or min(int(column.min(initial=0)) for column in columns) < 0:
+        return np.unique(np.column_stack(columns), axis=0, return_counts=True)
+    # One number per row sorts many times faster than rows do.
+    keys, count = np.unique((columns[0] * sizes[1] + columns[1]) * sizes[2] + columns[2], return_counts=True)
+    rest, last = np.divmod(keys, sizes[2])
+    return np.column_stack((*np.divmod(rest, sizes[1]), last)), count
 
 
 def _log_stays(a: float, b: float, x: Floats) -> Floats:
