@@ -1,6 +1,7 @@
 """Households in audiences: how they are written, what is refused, what they depend on."""
 
 import pytest
+from pydantic import ValidationError
 
 from crm_api.audience import check, depends_on, next_move, print_text, read_tree, windows_of
 
@@ -84,3 +85,14 @@ def test_it_depends_on_what_is_written_of_members() -> None:
     }
     assert windows_of(tree) == {"P7D"}
     assert next_move(tree, CATALOG, MOMENTS[0]) is not None
+
+
+def test_bounds_hold_inside_households_too() -> None:
+    deep: Json = CHILD
+    for _ in range(20):
+        deep = {"household_any": {"not": deep}}
+    many = {"household_all": {"any": [{"never": {"touchpoint": "x"}}] * 51}}
+    for tree, code in ((deep, "too-deep"), (many, "too-many-aggregates")):
+        with pytest.raises(ValidationError) as refused:
+            read_tree(tree)
+        assert refused.value.errors()[0]["type"] == code

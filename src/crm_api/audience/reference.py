@@ -48,3 +48,18 @@ AGGREGATE_WORDS: Final = (
     Word("first", "first(order.placed) >= 2026-01-01", "When the first one was; without any no match"),
     Word("latest", "latest(order.placed) within last 30 days", "When the latest one was; without any no match"),
 )
+CONDITION_WORDS: Final = (
+    Word(
+        "household_any",
+        "household any (age < 12)",
+        "Somebody in the customer's household meets it; who is in none is one alone",
+    ),
+    Word("household_all", "household all (age >= 18)", "Everybody in the customer's household meets it"),
+    Word(
+        "distance",
+        "distance(address, 52.52, 13.405) <= 25 km",
+        "How far it is to a point, in degrees north and east, from a field of the type place; without one no match",
+    ),
+    Word("bucket", 'bucket("spring test", 100) < 10', "A stable random number from 0 up to, without, the second one"),
+    Word("segment_name", 'in_segment("churn-risk")', "A member of another segment, as last published"),
+)

@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from ..access import Principal, authorize, authorize_once
 from ..audience import Catalog, Field
-from ..audience.reference import AGGREGATE_WORDS, OPERATOR_WORDS
+from ..audience.reference import AGGREGATE_WORDS, CONDITION_WORDS, OPERATOR_WORDS
 from ..core.db import Reads, Session
 from ..core.etags import IfMatch
 from ..core.listing import Listing
@@ -29,6 +29,7 @@ CanWrite = Annotated[Principal, Security(authorize_once, scopes=["fields:write"]
 NameInPath = Annotated[str, Path(max_length=100, description="Name in audiences", examples=["custom.favorite_color"])]
 _CUSTOM = "custom."
 _OPERATORS: Final = [word._asdict() for word in OPERATOR_WORDS]
+_CONDITIONS: Final = [word._asdict() for word in CONDITION_WORDS]
 _AGGREGATES: Final = [word._asdict() for word in AGGREGATE_WORDS]
 
 
@@ -53,7 +54,8 @@ async def list_fields(
     request: Request, params: Annotated[FieldListParams, Query()], reads: Reads, catalog: FieldCatalog, _who: CanRead
 ) -> Response:
     """List every field that audiences can ask for, in order of their names: built in, scores, consents, and custom
-    ones; beside them, on every page, the operators, and what can be asked of touchpoints and their lines.
+    ones; beside them, on every page, the operators, conditions on no field, and what can be asked of touchpoints and
+    their lines.
 
     Scope: fields:read.
     """
@@ -65,7 +67,7 @@ async def list_fields(
         for field in catalog
         if field.name > after and field.type != "segment" and params.source in (None, field.source)
     ]
-    language = {"operators": _OPERATORS, "touchpoints": _touchpoints(catalog)}
+    language = {"operators": _OPERATORS, "conditions": _CONDITIONS, "touchpoints": _touchpoints(catalog)}
     return page.answer(wanted[: page.limit], lambda document: [document["name"]], **language)
 
 

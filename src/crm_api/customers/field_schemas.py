@@ -145,6 +145,13 @@ _PAGE: dict[str, Any] = {
     "data": [_READ],
     "next_cursor": None,
     "operators": [_WORD],
+    "conditions": [
+        {
+            "name": "household_any",
+            "example": "household any (age < 12)",
+            "meaning": "Somebody in the household meets it",
+        }
+    ],
     "touchpoints": {
         "aggregates": [
             {"name": "count", "example": "count(page.viewed, last 14 days) >= 3", "meaning": "How many there are"}
@@ -169,6 +176,9 @@ class FieldPage(Output):
     data: list[FieldRead]
     next_cursor: NextCursor
     operators: Annotated[list[LanguageWord], Field(description="What conditions on fields can say")]
+    conditions: Annotated[
+        list[LanguageWord], Field(description="What else is asked of a customer, by its key in trees")
+    ]
     touchpoints: TouchpointLanguage
 
 
