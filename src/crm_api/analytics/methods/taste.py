@@ -17,14 +17,14 @@ What a diet may reveal (health, religion) is a matter of purpose and consent; wh
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 
 import numpy as np
 import polars as pl
 from scipy.special import betaincc, betaincinv
 
-from . import beta_binomial
+from . import affinity, beta_binomial
 from .backtesting import Backtest, auc, calibration, calibration_error, no_backtest
 from .lines import bought
 
@@ -82,13 +82,15 @@ def score(counts: pl.DataFrame, base: str, categories: Sequence[str], parameters
     the expected share of lines, shrunk to the population's; `line_count` the lines in the category, `observation_count`
     those in the base. Errors: ValueError when a category has lines outside of its base.
     """
-    frames = [_judge(_shares(counts, base, category), category, parameters) for category in sorted(set(categories))]
+    frames = [
+        _judge(affinity.shares(counts, base, category), category, parameters) for category in sorted(set(categories))
+    ]
     return pl.concat(frames).sort("customer_id", "category")
 
 
 def fit(counts: pl.DataFrame, base: str, category: str, parameters: Parameters) -> beta_binomial.Fit:
     """Fit the population's shares of one category, from the customers with enough lines in the base."""
-    return _fit(_shares(counts, base, category), parameters)
+    return affinity.fit(affinity.shares(counts, base, category), _enough(parameters), with_zeros=True)
 
 
 def backtest(
@@ -100,9 +102,9 @@ def backtest(
     table holds it against the share who did. Figures: customer_count, area_under_curve and calibration_error of that
     chance, avoiding_count, and the shares of those said to avoid it and of the others who bought in it after all.
     """
-    shares = _shares(before, base, category).filter(pl.col("n") >= parameters.min_lines)
-    found = _fit(shares, parameters)
-    later = _shares(after, base, category).select("customer_id", later_n="n", later_k="k")
+    shares = affinity.shares(before, base, category).filter(pl.col("n") >= parameters.min_lines)
+    found = affinity.fit(shares, _enough(parameters), with_zeros=True)
+    later = affinity.shares(after, base, category).select("customer_id", later_n="n", later_k="k")
     pairs = shares.join(later, on="customer_id").sort("customer_id")
     if found.status != "ok":
         return no_backtest(MODEL, cut_on, parameters.as_of, found.status, found.reason)
@@ -125,33 +127,17 @@ def backtest(
     return Backtest(MODEL, cut_on, parameters.as_of, "ok", None, figures, table)
 
 
+def _enough(parameters: Parameters) -> affinity.Parameters:
+    return affinity.Parameters(parameters.as_of, parameters.min_lines, parameters.min_customers)
+
+
 def _sum_up(counts: pl.LazyFrame) -> pl.DataFrame:
     summed = counts.group_by("customer_id", "category").agg(pl.col("line_count").sum())
     return summed.sort("customer_id", "category").collect(engine="streaming")
 
 
-def _shares(counts: pl.DataFrame, base: str, category: str) -> pl.DataFrame:
-    trials = counts.filter(pl.col("category") == base).select("customer_id", n="line_count")
-    hits = counts.filter(pl.col("category") == category).select("customer_id", k="line_count")
-    shares = trials.join(hits, on="customer_id", how="full", coalesce=True).with_columns(pl.col("n", "k").fill_null(0))
-    if shares.filter(pl.col("k") > pl.col("n")).height:
-        raise ValueError(f"{category} has lines that do not lie in {base}.")
-    return shares.sort("customer_id")
-
-
-def _fit(shares: pl.DataFrame, parameters: Parameters) -> beta_binomial.Fit:
-    enough = shares.filter(pl.col("n") >= parameters.min_lines)
-    collapsed = enough.group_by("n", "k").agg(pl.len().cast(pl.Int64).alias("w"))
-    n, k, w = (collapsed[name].to_numpy() for name in ("n", "k", "w"))
-    found = beta_binomial.fit(n, k, w, with_zeros=True)
-    if enough.height >= parameters.min_customers:
-        return found
-    reason = f"Fewer than {parameters.min_customers} customers have {parameters.min_lines} lines or more."
-    return replace(found, status="insufficient_data", reason=reason)
-
-
 def _judge(shares: pl.DataFrame, category: str, parameters: Parameters) -> pl.DataFrame:
-    found = _fit(shares, parameters)
+    found = affinity.fit(shares, _enough(parameters), with_zeros=True)
     # Many customers share their pair of counts; the slow functions are asked once for each.
     pairs = shares.select("n", "k").unique().sort("n", "k")
     n, k = (pairs[name].to_numpy().astype(np.float64) for name in ("n", "k"))
