@@ -121,10 +121,10 @@ Archived customers are counted too, so that the index alone answers.
 """
 
 
-def was_active(watermark: datetime) -> ColumnElement[bool]:
+def was_active(watermark: datetime, whom: type[Customer] = Customer) -> ColumnElement[bool]:
     """Whom a run is about: it tells how things stood at its watermark, so who is archived later stays in it."""
-    archived_later = Customer.archived_at > literal(watermark, DateTime(timezone=True))
-    return or_(Customer.archived_at.is_(None), archived_later)
+    archived_later = whom.archived_at > literal(watermark, DateTime(timezone=True))
+    return or_(whom.archived_at.is_(None), archived_later)
 
 
 def facts(

@@ -105,9 +105,11 @@ async def _replace(session: AsyncSession, table: ScoreTable, run: AnalyticsRun, 
 
 
 async def _kept_count(session: AsyncSession, table: ScoreTable, part: AnalyticsRunPart, run: AnalyticsRun) -> int:
+    if await session.scalar(staging.welcome_count(table, part, run.watermark)) != part.row_count:
+        return 0
     try:
         async with session.begin_nested():
-            kept = await session.execute(staging.keep(table, part, run.watermark))
+            kept = await session.execute(staging.keep(table, part))
             return cast(CursorResult[Any], kept).rowcount
     except IntegrityError:
         return 0
