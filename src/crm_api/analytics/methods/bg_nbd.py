@@ -190,14 +190,24 @@ def p_alive(
 
 def ahead(fit: Fit, repeats: NDArray[np.int64], age_days: NDArray[np.int64], weeks: float) -> Ahead:
     """Compute what customers who are alive do in the next `weeks`; multiply by `p_alive` for what is to be expected."""
-    pairs, where = np.unique(np.column_stack((repeats, age_days)), axis=0, return_inverse=True)
+    pairs, at = distinct_pairs(repeats, age_days)
     mean, factorial, some = (np.empty(len(pairs)) for _ in range(3))
     for x in np.unique(pairs[:, 0]):
         of_x = np.flatnonzero(pairs[:, 0] == x)
         tau = weeks / (fit.alpha + pairs[of_x, 1] / DAYS_PER_WEEK)
         mean[of_x], factorial[of_x], some[of_x] = _moments(fit, float(x), tau)
-    at = where.ravel()
     return Ahead(mean[at], factorial[at], some[at])
+
+
+def distinct_pairs(
+    repeats: NDArray[np.int64], age_days: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.intp]]:
+    """Find the distinct rows of two columns, and which of them each is: predictions of the alive hang on no more."""
+    _, x = np.unique(repeats, return_inverse=True)
+    ages, age = np.unique(age_days, return_inverse=True)
+    # One number per row sorts many times faster than rows do.
+    _, first, at = np.unique(x * max(len(ages), 1) + age, return_index=True, return_inverse=True)
+    return np.column_stack((repeats[first], age_days[first])), at
 
 
 def _moments(fit: Fit, x: float, tau: Floats) -> tuple[Floats, Floats, Floats]:
@@ -247,9 +257,11 @@ def count_quantile(
     def exceeds(rows: NDArray[np.int64], n: Floats) -> NDArray[np.bool_]:
         return at_least(fit, x[rows], age[rows], weeks, n + 1) > chance[rows]
 
-    high = np.zeros(len(x))
-    low = np.full(len(x), -1.0)
-    active = np.flatnonzero(chance < 1)
+    # Most customers end at nought, which needs no special function.
+    some = -np.expm1(-(fit.r + x) * np.log1p(weeks / (fit.alpha + age / DAYS_PER_WEEK)))
+    active = np.flatnonzero(some > chance)
+    low, high = np.full(len(x), -1.0), np.zeros(len(x))
+    low[active], high[active] = 0.0, 1.0
     while len(active):
         active = active[exceeds(active, high[active])]
         low[active] = high[active]

@@ -163,14 +163,14 @@ def _discount(
     delta = float(np.log1p(parameters.discount_rate)) * bg_nbd.DAYS_PER_WEEK / 365.25
     if delta == 0:
         return np.ones(len(repeats))
-    pairs, where = np.unique(np.column_stack((repeats, age)), axis=0, return_inverse=True)
+    pairs, where = bg_nbd.distinct_pairs(repeats, age)
     nodes, weights = np.polynomial.legendre.leggauss(_LEGENDRE)
     weeks = parameters.weeks
     waited = np.zeros(len(pairs))
     for node, weight in zip((nodes + 1) / 2 * weeks, weights / 2 * weeks, strict=True):
         until = bg_nbd.ahead(model, pairs[:, 0], pairs[:, 1], float(node)).mean
         waited += weight * np.exp(-delta * node) * until
-    factor: Floats = np.exp(-delta * weeks) + delta * waited[where.ravel()] / mean
+    factor: Floats = np.exp(-delta * weeks) + delta * waited[where] / mean
     return factor
 
 
