@@ -66,21 +66,17 @@ def histories(days: pl.DataFrame, as_of: date, unit: Unit = "day") -> pl.DataFra
     """
     bought = pl.col("orders") > 0
     netted = (
-        _net(days.filter(pl.col("on") < as_of))
+        _net(days.filter(pl.col("on") < as_of).sort("customer_id", "on"))
         .group_by("customer_id")
         .agg(
             pl.col("on").filter(bought).min().alias("first_on"),
             pl.col("on").filter(bought).max().alias("last_on"),
-            pl.col("orders").filter(bought).len().cast(pl.Int64).alias("days"),
+            bought.sum().cast(pl.Int64).alias("days"),
             pl.col("orders").sum(),
             pl.col("net_minor").sum().alias("amount_minor"),
-            pl.col("orders").filter(bought).sort_by(pl.col("on").filter(bought)).first().alias("first_orders"),
-            pl.col("net_minor")
-            .filter(bought)
-            .sort_by(pl.col("on").filter(bought))
-            .first()
-            .fill_null(0)
-            .alias("first_net"),
+            # Rows are in order of days, and a group keeps it.
+            pl.col("orders").filter(bought).first().alias("first_orders"),
+            pl.col("net_minor").filter(bought).first().fill_null(0).alias("first_net"),
             pl.col("rows").sum().alias("observation_count"),
         )
     )
@@ -112,16 +108,21 @@ def outcomes(days: pl.DataFrame, since: date, until: date, unit: Unit = "day") -
 
 
 def _net(days: pl.DataFrame) -> pl.DataFrame:
-    """Take each refund from the latest purchase day on or before it; adds net_minor to the days."""
-    ordered = days.sort("customer_id", "on")
+    """Take each refund from the latest purchase day on or before it; adds net_minor to the days, given in order."""
+    named = days.select("customer_id", "on", "orders", "paid_minor", "refunded_minor", "rows")
+    if not (named["refunded_minor"] > 0).any():
+        return named.with_columns(pl.col("paid_minor").alias("net_minor"))
+    # Only customers with a refund are looked at day by day.
+    some = named.filter(pl.col("refunded_minor") > 0).select("customer_id").unique()
+    refunding = named.join(some, on="customer_id", how="semi", maintain_order="left")
     day_of = pl.when(pl.col("orders") > 0).then(pl.col("on"))
-    placed = ordered.with_columns(
-        pl.coalesce(
-            day_of.forward_fill().over("customer_id"), day_of.backward_fill().over("customer_id"), pl.col("on")
-        ).alias("day")
-    )
+    before, after = day_of.forward_fill().over("customer_id"), day_of.backward_fill().over("customer_id")
+    placed = refunding.with_columns(pl.coalesce(before, after, pl.col("on")).alias("day"))
     refunds = placed.group_by("customer_id", "day").agg(pl.col("refunded_minor").sum().alias("taken_minor"))
-    joined = ordered.join(refunds, left_on=["customer_id", "on"], right_on=["customer_id", "day"], how="left")
+    refunds = refunds.filter(pl.col("taken_minor") > 0)
+    joined = named.join(
+        refunds, left_on=["customer_id", "on"], right_on=["customer_id", "day"], how="left", maintain_order="left"
+    )
     return joined.with_columns((pl.col("paid_minor") - pl.col("taken_minor").fill_null(0)).alias("net_minor"))
 
 
