@@ -15,12 +15,14 @@ from .advertising import routes as advertising
 from .advertising.event_types import EVENT_TYPES as ADVERTISING_EVENTS
 from .advertising.operations import advertising_export
 from .analytics import backtest_routes as backtests
+from .analytics import plan_routes as plans
 from .analytics import routes as runs
 from .analytics import score_routes as scores
 from .analytics import worker_routes as run_workers
 from .analytics.event_types import EVENT_TYPES as ANALYTICS_EVENTS
 from .analytics.fields import FIELDS as SCORE_FIELDS
 from .analytics.operations import KINDS as ANALYTICS_KINDS
+from .analytics.operations import planned_runs
 from .audience import Catalog
 from .core.db import Database
 from .core.edge import Edge
@@ -108,6 +110,7 @@ ROUTERS = (
     suppressions.router,
     runs.router,
     backtests.router,
+    plans.router,
     run_workers.router,
     scores.router,
     segments.router,
@@ -173,6 +176,7 @@ def create_app(settings: Settings, job_kinds: Sequence[JobKind] = JOB_KINDS) -> 
     kinds = (
         *job_kinds,
         daily_facts(settings.zone),
+        planned_runs(settings.zone),
         *of_segments,
         advertising_export(),
         planning(catalog, settings),

@@ -73,5 +73,6 @@ def test_parts_under_one_header_are_the_whole(size: int) -> None:
 
 
 def test_every_model_is_declared_everywhere() -> None:
-    asked = {get_args(kind.model_fields["model"].annotation)[0] for kind in get_args(get_args(RunRequest)[0])}
+    kinds = (get_args(kind)[0] for kind in get_args(get_args(RunRequest)[0]))
+    asked = {get_args(kind.model_fields["model"].annotation)[0] for kind in kinds}
     assert set(get_args(Model)) == set(OUTPUTS) == set(MODELS) == asked

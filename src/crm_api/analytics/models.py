@@ -98,6 +98,23 @@ class AnalyticsModel(Base):
     published_at: Mapped[datetime]
 
 
+class AnalyticsPlan(Base):
+    """When a model is run by itself."""
+
+    __tablename__ = "analytics_plan"
+    __table_args__ = (Index("ix_analytics_plan_next_at", "next_at"),)
+
+    model: Mapped[str] = mapped_column(primary_key=True)
+    parameters: Mapped[dict[str, Any]]
+    at: Mapped[str]
+    """Time of day, HH:MM, in the business's zone."""
+    enabled: Mapped[bool]
+    next_at: Mapped[datetime | None]
+    last_run_id: Mapped[UUID | None]
+    updated_by: Mapped[str]
+    updated_at: Mapped[datetime]
+
+
 class AnalyticsRunPart(Base):
     """One upload of a run's rows. Its bounds let the key of the score table find its rows again."""
 

@@ -5,6 +5,7 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any, Final, Literal
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import (
     ARRAY,
@@ -30,7 +31,7 @@ from sqlalchemy.orm import aliased
 from ..core.read import Prepared, Reader, raw_json
 from ..customers.models import Customer
 from ..touchpoints.models import Touchpoint
-from .models import AnalyticsBacktest, AnalyticsModel, AnalyticsRun, AnalyticsRunPart
+from .models import AnalyticsBacktest, AnalyticsModel, AnalyticsPlan, AnalyticsRun, AnalyticsRunPart
 from .problems import BacktestNotFound, RunNotFound
 from .rules import KEPT_RUNS, NOBODY_SCORED
 
@@ -241,3 +242,15 @@ async def read_picture(reader: Reader, run_id: UUID, form: Literal["vega_lite", 
     if row["drawn"] is None:
         raise BacktestNotFound(f"Nothing was drawn in this run of {row['model']}")
     return str(row["drawn"])
+
+
+PLANS: Final = Prepared(select(*AnalyticsPlan.__table__.c).order_by(AnalyticsPlan.model))
+"""All plans."""
+
+
+def plan_document(row: Mapping[str, Any], zone: ZoneInfo) -> Document:
+    """Answer a plan as the object callers see."""
+    found = {**row, "time_zone": zone.key}
+    if isinstance(found["parameters"], str):
+        found["parameters"] = raw_json(found["parameters"])
+    return found

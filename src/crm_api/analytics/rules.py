@@ -1,7 +1,7 @@
 """What is true of runs, without a database."""
 
 from collections.abc import Sequence
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from itertools import pairwise
 from typing import Final
 from uuid import UUID
@@ -41,3 +41,12 @@ def worse_by(loss: float, current: float) -> float | None:
     if loss <= current * (1 + TOLERATED_LOSS):
         return None
     return loss / current - 1 if current else loss
+
+
+def next_time(at: str, zone: ZoneInfo, after: datetime) -> datetime:
+    """Answer when a time of day (HH:MM) comes next in a zone. What the clock skips comes an hour later; what it shows
+    twice counts once, the first time.
+    """
+    today, time_of_day = local_today(after, zone), time.fromisoformat(at)
+    days = (datetime.combine(today + timedelta(days=number), time_of_day, zone).astimezone(UTC) for number in range(3))
+    return next(each for each in days if each > after)

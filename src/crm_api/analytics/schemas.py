@@ -1,9 +1,9 @@
 """What callers and workers send and get about runs."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 from uuid import UUID
 
-from pydantic import ConfigDict, Field, StringConstraints
+from pydantic import ConfigDict, Discriminator, Field, StringConstraints, Tag
 
 from ..core.schemas import Day, Input, Instant, ListParams, NextCursor, Output, Params
 from .outputs import Status
@@ -31,9 +31,17 @@ _JOB = "0198c5a0-5d40-7d22-8d5b-6f1c2a3b4c5d"
 _LEASE = "0198c5a0-5d41-7a10-9c1e-0d2f3a4b5c6d"
 _HASH = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 
+
+def _model_of(asked: Any) -> str:
+    """Say which model is asked for; what names none is told what is wrong with it as a run of `rfm`."""
+    model = asked.get("model") if isinstance(asked, dict) else getattr(asked, "model", None)
+    return model if model in get_args(Model) else "rfm"
+
+
 RunRequest = Annotated[
-    RfmRun | LifetimeValueRun,
-    Field(discriminator="model", examples=[{"model": "rfm", "parameters": PURCHASES}]),
+    Annotated[RfmRun, Tag("rfm")] | Annotated[LifetimeValueRun, Tag("lifetime_value")],
+    Discriminator(_model_of),
+    Field(examples=[{"model": "rfm", "parameters": PURCHASES}]),
 ]
 """A computation that is wanted."""
 

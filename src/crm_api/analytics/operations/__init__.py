@@ -8,11 +8,22 @@ from .begin import begin_run
 from .drop import DROP_ROWS
 from .ending import RUN
 from .hold import find
+from .plan import planned_runs, put_plan
 from .publish import publish_run
 from .start import start_run
 from .store import store_rows
 
-__all__ = ["KINDS", "begin_run", "decide_run", "find", "publish_run", "start_run", "store_rows"]
+__all__ = [
+    "KINDS",
+    "begin_run",
+    "decide_run",
+    "find",
+    "planned_runs",
+    "publish_run",
+    "put_plan",
+    "start_run",
+    "store_rows",
+]
 
 KINDS: Final[tuple[JobKind, ...]] = (RUN, DROP_ROWS)
 """Kinds of jobs of analytics."""

@@ -1,0 +1,93 @@
+"""What callers send and get about the plans of models; each model's parameters are its own."""
+
+from typing import Annotated, Any, Final
+from uuid import UUID
+
+from pydantic import ConfigDict, Field, create_model
+
+from ..core.schemas import Input, Instant, Output, Params
+from . import outputs
+from .parameters import LifetimeValueParameters, Parameters, RfmParameters
+from .schemas import Model
+from .score_schemas import class_name
+
+PARAMETERS: Final[dict[str, type[Parameters]]] = {"rfm": RfmParameters, "lifetime_value": LifetimeValueParameters}
+"""What a run of each model can be asked for."""
+_PLAN: dict[str, Any] = {"parameters": {"currency": "EUR"}, "at": "02:00", "enabled": True}
+
+
+class PlanWish(Input):
+    """When a model is run by itself, and what it is asked for."""
+
+    parameters: Annotated[Parameters, Field(description="As of a run, without `as_of`, which is the day of each run")]
+    at: Annotated[
+        str,
+        Field(
+            pattern="^([01][0-9]|2[0-3]):[0-5][0-9]$",
+            description="Every day at this time of the business's zone; one that the clock skips comes an hour later",
+        ),
+    ] = "02:00"
+    enabled: Annotated[bool, Field(description="Whether it is run at all")] = True
+
+
+class PlanRead(Output):
+    """When a model is run by itself, and what it is asked for."""
+
+    model: Model
+    parameters: dict[str, Any]
+    at: Annotated[str, Field(description="Time of day in the business's zone")]
+    time_zone: str
+    enabled: bool
+    next_at: Annotated[Instant | None, Field(description="When it is due next; null when it is not enabled")]
+    last_run_id: Annotated[UUID | None, Field(description="The run it started last")]
+    updated_by: str
+    updated_at: Instant
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "model": "rfm",
+                    "parameters": {"currency": "EUR", "kinds": ["order.placed", "order.refunded"]},
+                    "at": "02:00",
+                    "time_zone": "Europe/Berlin",
+                    "enabled": True,
+                    "next_at": "2026-02-01T01:00:00Z",
+                    "last_run_id": None,
+                    "updated_by": "demo",
+                    "updated_at": "2026-01-31T09:30:00Z",
+                }
+            ]
+        }
+    )
+
+
+class PlanListParams(Params):
+    """Nothing: all plans are listed."""
+
+
+class PlanList(Output):
+    """All plans."""
+
+    data: list[PlanRead]
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"data": PlanRead.model_json_schema()["examples"]}]})
+
+
+def _wish(output: outputs.Output) -> type[PlanWish]:
+    about = PlanWish.model_fields["parameters"]
+    of_model: Any = Annotated[PARAMETERS[output.model], about]
+    made: type[PlanWish] = create_model(
+        f"{class_name(output.model)}PlanWish",
+        __base__=PlanWish,
+        __doc__=f"When `{output.model}` is run by itself, and what it is asked for.",
+        __module__=__name__,
+        parameters=(of_model, ...),
+    )
+    made.model_config = {**PlanWish.model_config, "json_schema_extra": {"examples": [_PLAN]}}
+    made.model_rebuild(force=True)
+    return made
+
+
+WISHES: Final = {output.model: _wish(output) for output in outputs.OUTPUTS.values()}
+"""What the plan of each model takes."""
