@@ -32,6 +32,8 @@ async def test_a_segment_is_defined_and_read(api: Api) -> None:
         "built_version": None,
         "built_at": None,
         "changed_at": None,
+        "checked_at": None,
+        "drift_count": None,
         "member_count": None,
         "job_id": None,
         "version": 1,

@@ -88,3 +88,20 @@ async def test_it_takes_both_scopes(
         some = api.bearing(await api.token(*credentials, scope))
         path = f"/v1/segments/{segment}/explain/{ann}"
         await some.get(path, expect=problem("insufficient-scope", 403))
+
+
+async def test_the_definition_that_members_answer_can_be_explained_too(
+    api: Api, builder: Builder, register: Register
+) -> None:
+    ann = await register("Ann", country="DE")
+    segment = await builder.define("Germans", {"field": "country", "eq": "DE"})
+    await builder.build(segment)
+    await api.patch(f"/v1/segments/{segment}", {"definition": {"field": "country", "eq": "AT"}}, expect=200)
+    path = f"/v1/segments/{segment}/explain/{ann}"
+    newest = await api.get(path, expect=200)
+    assert (newest["definition_version"], newest["meets_definition"], newest["is_member"]) == (2, False, True)
+    published = await api.get(f"{path}?version=1", expect=200)
+    assert (published["definition_version"], published["meets_definition"], published["is_member"]) == (1, True, True)
+    missing = await api.get(f"{path}?version=3", expect=422)
+    assert missing["errors"][0]["code"] == "unknown-version"
+    await api.get(f"/v1/segments/{uuid4()}/explain/{ann}?version=1", expect=problem("segment-not-found", 404))

@@ -315,12 +315,15 @@ async def test_a_check_finds_what_was_missed_mends_it_and_says_so(
     async with later(hours=25) as then:
         await then.catch_up()
         assert await events(database) == [], "nothing drifted"
+        assert (await then.read(segment_id))["drift_count"] == 0
     async with database.session() as session:
         await session.execute(update(Customer).where(Customer.customer_id == people[1]).values(country="AT"))
         await session.execute(delete(Membership).where(Membership.customer_id == people[4]))
     async with later(hours=51) as then:
         await then.catch_up()
         assert await then.members(segment_id) == ["P0", "P2", "P3", "P4"]
+        checked = await then.read(segment_id)
+        assert (checked["drift_count"], checked["checked_at"] > checked["built_at"]) == (2, True)
     assert await events(database) == [{"id": segment_id, "customers": 2}]
 
 

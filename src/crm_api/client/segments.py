@@ -100,9 +100,12 @@ def stream_members(api: ApiClient, segment_id: UUID | str, *, accept: str = NDJS
     return api.stream_out(f"/v1/segments/{segment_id}/members", None, accept)
 
 
-async def explain_segment(api: ApiClient, segment_id: UUID | str, customer_id: UUID | str) -> SegmentExplanation:
-    """Read why a customer is in a segment, or is not."""
-    return SegmentExplanation.model_validate(await api.get(f"/v1/segments/{segment_id}/explain/{customer_id}"))
+async def explain_segment(
+    api: ApiClient, segment_id: UUID | str, customer_id: UUID | str, *, version: int | None = None
+) -> SegmentExplanation:
+    """Read why a customer is in a segment, or is not, by a version of the definition; without one, by the newest."""
+    path = f"/v1/segments/{segment_id}/explain/{customer_id}"
+    return SegmentExplanation.model_validate(await api.get(path, {"version": version}))
 
 
 async def list_segments_of_customer(api: ApiClient, customer_id: UUID | str, **params: Any) -> SegmentsOfCustomerPage:

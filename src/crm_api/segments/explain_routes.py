@@ -3,7 +3,7 @@
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Request, Security
+from fastapi import APIRouter, Query, Request, Security
 from starlette.responses import Response
 
 from ..access import Principal, authorize
@@ -17,7 +17,7 @@ from ..core.route import Route
 from ..customers.catalog import FieldCatalog
 from ..customers.problems import CustomerNotFound
 from . import operations
-from .explain_schemas import SegmentExplanation
+from .explain_schemas import ExplainParams, SegmentExplanation
 from .problems import SegmentNotFound
 
 router = APIRouter(tags=["Segments"], route_class=Route)
@@ -31,13 +31,20 @@ CanSeeCustomers = Annotated[Principal, Security(authorize, scopes=["segments:rea
     responses=problems(SegmentNotFound, CustomerNotFound, InvalidAudience),
 )
 async def explain_segment(
-    request: Request, segment_id: UUID, customer_id: UUID, reads: Reads, _who: CanSeeCustomers, catalog: FieldCatalog
+    request: Request,
+    segment_id: UUID,
+    customer_id: UUID,
+    params: Annotated[ExplainParams, Query()],
+    reads: Reads,
+    _who: CanSeeCustomers,
+    catalog: FieldCatalog,
 ) -> Response:
-    """Answer the newest definition of a segment with what each node finds of a customer now: the value it looks at, and
-    whether it holds; beside that, whether the customer is in the segment as published. The two differ until members
-    follow what was written, and after a change of the definition until its build.
+    """Answer the newest definition of a segment, or another version, with what each node finds of a customer now: the
+    value it looks at, and whether it holds; beside that, whether the customer is in the segment as published. The two
+    differ until members follow what was written, and after a change of the definition until its build; the version
+    that members answer is the segment's `built_version`.
 
     Scopes: segments:read, customers:read.
     """
     moment = Moment(now(), request.app.state.settings.zone)
-    return answer(await operations.explain_membership(reads, segment_id, customer_id, catalog, moment))
+    return answer(await operations.explain_membership(reads, segment_id, customer_id, params.version, catalog, moment))

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from pydantic import ConfigDict, Field, JsonValue
 
-from ..core.schemas import Instant, Output
+from ..core.schemas import Instant, Output, Params
 
 _EXAMPLE: dict[str, Any] = {
     "segment_id": "0198c5a0-5d3f-7c3a-9f0e-2b7d4c1e8a11",
@@ -49,7 +49,7 @@ class SegmentExplanation(Output):
 
     segment_id: UUID
     customer_id: UUID
-    definition_version: Annotated[int, Field(description="The version that is explained, which is the newest")]
+    definition_version: Annotated[int, Field(description="The version that is explained")]
     as_of: Annotated[Instant, Field(description="The moment the customer was looked at")]
     meets_definition: Annotated[bool, Field(description="Whether the definition means the customer at this moment")]
     is_archived: Annotated[
@@ -60,3 +60,11 @@ class SegmentExplanation(Output):
     explanation: ExplainedNode
 
     model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})
+
+
+class ExplainParams(Params):
+    """What to explain."""
+
+    version: Annotated[
+        int | None, Field(ge=1, lt=2**31, description="This version of the definition; left out: the newest")
+    ] = None

@@ -43,6 +43,8 @@ class Segment(Base):
     """When the members last changed between two builds."""
     checked_at: Mapped[datetime | None]
     """When all members were last compared with what the segment means."""
+    drift_count: Mapped[int | None]
+    """How many customers that found to be wrong, and mended."""
     due_at: Mapped[datetime | None]
     """When all customers are to be looked at again, because a day has begun; null when dates mean nothing here."""
     version: Mapped[int]

@@ -74,6 +74,8 @@ SEGMENT: Final[Select[*tuple[Any, ...]]] = (
         Segment.built_at,
         Segment.changed_at,
         Segment.member_count,
+        Segment.checked_at,
+        Segment.drift_count,
         Segment.job_id,
         Segment.version,
         Segment.created_at,

@@ -43,6 +43,8 @@ _READ: dict[str, Any] = {
     "built_at": "2026-01-31T09:30:00Z",
     "changed_at": "2026-01-31T10:15:00Z",
     "member_count": 1204,
+    "checked_at": "2026-01-31T03:00:00Z",
+    "drift_count": 0,
     "job_id": "0198c5a0-7a01-7b6c-9d55-1f2e3d4c5b6a",
     "version": 9,
     "created_at": "2026-01-01T09:30:00Z",
@@ -106,6 +108,12 @@ class SegmentRead(Output):
         Instant | None, Field(description="When the members last changed between two builds, because customers did")
     ]
     member_count: int | None
+    checked_at: Annotated[
+        Instant | None, Field(description="When all members were last compared with what the segment means")
+    ]
+    drift_count: Annotated[
+        int | None, Field(description="Customers whom that comparison found wrong, and mended; expected to be 0")
+    ]
     job_id: Annotated[UUID | None, Field(description="The last build's job")]
     version: Version
     created_at: Instant

@@ -69,7 +69,9 @@ async def _step(catalog: LivingCatalog, zone: ZoneInfo, range_size: int, session
     if last is not None:
         return Step(done=False, cursor={"after": str(last)}, counts=counts)
     drift = job.counts.get("drift", 0) + counts["drift"]
-    await session.execute(update(Segment).where(Segment.id == segment_id).values(checked_at=moment.now))
+    await session.execute(
+        update(Segment).where(Segment.id == segment_id).values(checked_at=moment.now, drift_count=drift)
+    )
     if drift:
         log.warning("segment_drifted", segment_id=str(segment_id), customers=drift)
         record(session, job.created_by, "segment.drifted", ("segment", segment_id), changes={"customers": drift})

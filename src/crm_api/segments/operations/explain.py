@@ -5,21 +5,23 @@ from typing import Any, Final
 from uuid import UUID
 
 import orjson
-from sqlalchemy import Select, Uuid, bindparam, select
+from sqlalchemy import Integer, Select, Uuid, bindparam, func, select
 
 from ...audience import Catalog, Moment, explain, load_facts, read_tree
 from ...audience.problems import audience_at
+from ...core.problems import InvalidRequest, finding
 from ...core.read import Prepared, Reader
 from ...customers.models import Customer
 from ...customers.problems import CustomerNotFound
 from ..models import Membership, Segment, SegmentVersion
 from ..problems import SegmentNotFound
-from ..queries import visible_membership
+from ..queries import MEMBER_COUNT, visible_membership
 
 _definition: Final[Select[*tuple[Any, ...]]] = select(SegmentVersion.definition, SegmentVersion.number)
 _DEFINITION: Final = Prepared(
     _definition.join(Segment, Segment.id == SegmentVersion.segment_id).where(
-        Segment.id == bindparam("segment_id", type_=Uuid), SegmentVersion.number == Segment.definition_version
+        Segment.id == bindparam("segment_id", type_=Uuid),
+        SegmentVersion.number == func.coalesce(bindparam("version", type_=Integer), Segment.definition_version),
     )
 )
 _customer: Final[Select[*tuple[Any, ...]]] = select(Customer.archived_at, Membership.entered_at)
@@ -35,15 +37,19 @@ _CUSTOMER: Final = Prepared(
 
 
 async def explain_membership(
-    reader: Reader, segment_id: UUID, customer_id: UUID, catalog: Catalog, moment: Moment
+    reader: Reader, segment_id: UUID, customer_id: UUID, number: int | None, catalog: Catalog, moment: Moment
 ) -> dict[str, Any]:
-    """Say what the newest definition finds of a customer, node by node, and whether the customer is a member.
+    """Say what a version of the definition, or the newest, finds of a customer, node by node, and whether the customer
+    is a member.
 
-    Errors: SegmentNotFound, CustomerNotFound, InvalidAudience.
+    Errors: SegmentNotFound, CustomerNotFound, InvalidAudience, InvalidRequest for a version there is not.
     """
-    version = await reader.row(_DEFINITION, segment_id=segment_id)
+    version = await reader.row(_DEFINITION, segment_id=segment_id, version=number)
     if version is None:
-        raise SegmentNotFound(f"No segment has the id {segment_id}")
+        if await reader.row(MEMBER_COUNT, segment_id=segment_id) is None:
+            raise SegmentNotFound(f"No segment has the id {segment_id}")
+        detail = f"the definition has no version {number}"
+        raise InvalidRequest(detail, errors=[finding("/version", "unknown-version", detail, part="query")])
     tree = read_tree(orjson.loads(version["definition"]))
     customer = await reader.row(_CUSTOMER, segment_id=segment_id, customer_id=customer_id)
     facts = await load_facts(reader, [tree], catalog, customer_id, moment)
