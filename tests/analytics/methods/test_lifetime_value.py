@@ -62,6 +62,15 @@ def test_known_spend_is_found_again() -> None:
     assert distance.max() < 3.5
 
 
+def test_the_mean_value_is_known_where_the_evenness_of_spending_is_not(cdnow: pl.DataFrame) -> None:
+    """Of 250 customers of CDNOW p and v each stay open, but not their product, nor q."""
+    rows = value.sample(histories(cdnow), 250)
+    fitted = value.fit(rows, ASKED).spend
+    assert fitted.status == "ok"
+    assert min(fitted.relative_errors[0], fitted.relative_errors[2]) > 1 > 3 * fitted.relative_errors[1]
+    assert fitted.p * fitted.v / (fitted.q - 1) == pytest.approx(6.2495 * 1544.37 / 2.7442, rel=0.15)
+
+
 def test_a_score_is_its_parts(cdnow: pl.DataFrame) -> None:
     asked = replace(ASKED, discount_rate=0.0)
     scores = value.score(histories(cdnow), FITTED, asked)

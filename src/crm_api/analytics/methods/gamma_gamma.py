@@ -18,6 +18,8 @@ from .states import Status
 FEWEST_CUSTOMERS: Final = 10
 NAMES: Final = ("p", "q", "v")
 _BOUNDS: Final = ((1e-2, 1e3), (1e-2, 1e3), (1e-4, 1e5))
+_WANTED: Final = {"q": (0, 1, 0), "p times v": (1, 0, 1)}
+"""The mean value of all and how customers differ in it. How evenly one customer spends (p alone) may stay open."""
 _STARTS: Final = ((2.0, 3.0, 1.0), (6.0, 3.5, 0.4), (1.0, 1.5, 0.5))
 
 
@@ -53,7 +55,7 @@ def fit(repeats: NDArray[np.int64], mean_minor: Floats) -> Fit:
         return Fit(nothing, nothing, nothing, (), nothing, len(x), nothing, "insufficient_data", reason)
     scale = float(m.mean())
     rows = _Rows(x, m / scale)
-    found = maximize(rows.objective, _STARTS, _BOUNDS, NAMES, len(x))
+    found = maximize(rows.objective, _STARTS, _BOUNDS, NAMES, len(x), _WANTED)
     p, q, v = found.parameters
     status, reason_found = found.status, found.reason
     if status == "ok" and q <= 1:
