@@ -1,0 +1,1 @@
+"""Tables of the world that estimators look things up in; each file says in a notice where it comes from."""
