@@ -21,15 +21,16 @@ from crm_api.analytics.schemas import CustomerRange, RunRead, RunWork
 from crm_api.client import ApiClient, ApiInterrupted, ApiProblem, analytics
 from crm_api.jobs.schemas import ClaimedJob
 
+from .buying import churn_model, lifetime_value_model
 from .draw import NotDrawn, svg
-from .lifetime_value import LifetimeValueModel
 from .models import Block, Model, Outcome
 from .rfm import RfmModel
 from .work import CannotBeDone, Report
 
 MODELS: Final[dict[str, Callable[[Mapping[str, Any]], Model]]] = {
     "rfm": RfmModel,
-    "lifetime_value": LifetimeValueModel,
+    "lifetime_value": lifetime_value_model,
+    "churn": churn_model,
 }
 """How each model is made of a run's parameters."""
 CUSTOMERS_IN_A_RANGE: Final = 100_000

@@ -13,7 +13,8 @@ from crm_api.client import ApiClient, analytics, jobs
 from crm_api.jobs.schemas import JobRead
 
 from ..live import Service
-from .working import AS_OF, purchases
+from .test_lifetime_value import trade
+from .working import AS_OF
 
 pytestmark = pytest.mark.xdist_group("live")
 CUSTOMERS = 300
@@ -27,7 +28,9 @@ async def service(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Ser
     async with Service(folder, worker="tests.analytics.live_worker") as started:
         async with started.client() as api:
             await _trade(api)
-            await _ended(api, await analytics.start_run(api, "rfm", PARAMETERS))
+            for model in ("rfm", "lifetime_value"):
+                run, _ = await _ended(api, await analytics.start_run(api, model, PARAMETERS))
+                assert run.state == "published", run
         yield started
 
 
@@ -37,7 +40,7 @@ async def _trade(api: ApiClient) -> None:
     ids = sorted([line["id"] async for line in _load(api, "customers", shops) if "id" in line])
     told = [
         {"customer_id": ids[number], "kind": kind, "occurred_at": at, "amount": {"amount": amount, "currency": "USD"}}
-        for number, kind, at, amount in purchases(CUSTOMERS)
+        for number, kind, at, amount in trade(CUSTOMERS)
     ]
     *_, last = [line async for line in _load(api, "touchpoints", told)]
     assert last["summary"]["created"] == len(told)
@@ -61,9 +64,9 @@ async def _past(api: ApiClient, run: RunRead, progress: float) -> None:
         await asyncio.sleep(0.02)
 
 
-async def _current(api: ApiClient) -> RunRead:
+async def _current(api: ApiClient, model: str = "rfm") -> RunRead:
     """The run that scores are read from."""
-    return await analytics.get_run(api, (await analytics.list_scores(api, "rfm", limit=1)).run.id)
+    return await analytics.get_run(api, (await analytics.list_scores(api, model, limit=1)).run.id)
 
 
 async def test_a_run_is_done_by_a_worker_and_its_stream_has_its_hash(service: Service) -> None:
@@ -78,31 +81,36 @@ async def test_a_run_is_done_by_a_worker_and_its_stream_has_its_hash(service: Se
         assert hashlib.sha256(cut).hexdigest() == run.output_hash
 
 
-@pytest.mark.parametrize("progress", [0.2, 0.81])
+@pytest.mark.parametrize(
+    ("model", "progress"),
+    [("rfm", 0.2), ("rfm", 0.81), ("lifetime_value", 0.4), ("lifetime_value", 0.97)],
+    ids=["reading", "written", "reading for a fit", "publishing with a picture"],
+)
 async def test_a_killed_worker_leaves_the_old_run_current_and_another_finishes(
-    service: Service, progress: float
+    service: Service, model: str, progress: float
 ) -> None:
     async with service.client() as api:
-        before = await _current(api)
-        run = await analytics.start_run(api, "rfm", PARAMETERS)
+        before = await _current(api, model)
+        run = await analytics.start_run(api, model, PARAMETERS)
         await _past(api, run, progress)
         service.kill_worker()
         assert (await analytics.get_run(api, run.id)).state == "running"
-        assert await _current(api) == before
+        assert await _current(api, model) == before
         await service.start_worker()
         run, job = await _ended(api, run)
         assert (run.state, run.is_current, run.output_hash) == ("published", True, before.output_hash), run
         assert [attempt.outcome for attempt in job.attempts] == ["lease-expired", "succeeded"]
 
 
-async def test_a_killed_api_interrupts_a_run_and_does_not_end_it(service: Service) -> None:
+@pytest.mark.parametrize(("model", "progress"), [("rfm", 0.3), ("lifetime_value", 0.97)], ids=["reading", "publishing"])
+async def test_a_killed_api_interrupts_a_run_and_does_not_end_it(service: Service, model: str, progress: float) -> None:
     async with service.client() as api:
-        before = await _current(api)
-        run = await analytics.start_run(api, "rfm", PARAMETERS)
-        await _past(api, run, 0.3)
+        before = await _current(api, model)
+        run = await analytics.start_run(api, model, PARAMETERS)
+        await _past(api, run, progress)
         service.kill_api()
         await service.start_api()
-        assert await _current(api) == before
+        assert await _current(api, model) == before
         run, _ = await _ended(api, run)
         assert (run.state, run.output_hash) == ("published", before.output_hash), run
 

@@ -83,6 +83,17 @@ class LifetimeValueParameters(Parameters):
     ] = 90
 
 
+class ChurnParameters(Parameters):
+    """What a run of `churn` is asked for."""
+
+    horizon_days: Annotated[
+        int, Field(ge=7, le=1825, description="Who buys nothing for so long has left; the backtest looks back as far")
+    ] = 90
+    unit: Annotated[
+        Literal["day", "order"], Field(description="What one purchase is: a day with one, or each order")
+    ] = "day"
+
+
 PURCHASES: Final[dict[str, Any]] = {
     "as_of": "2018-01-01",
     "kinds": ["order.placed", "order.refunded"],
@@ -107,4 +118,15 @@ class LifetimeValueRun(Input):
 
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"model": "lifetime_value", "parameters": {**PURCHASES, "horizon_days": 182}}]}
+    )
+
+
+class ChurnRun(Input):
+    """Who will not buy again for a while, without a contract that could end."""
+
+    model: Literal["churn"]
+    parameters: ChurnParameters
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"model": "churn", "parameters": {**PURCHASES, "horizon_days": 90}}]}
     )

@@ -7,9 +7,9 @@ from pydantic import ConfigDict, Discriminator, Field, StringConstraints, Tag
 
 from ..core.schemas import Day, Input, Instant, ListParams, NextCursor, Output, Params
 from .outputs import Status
-from .parameters import PURCHASES, LifetimeValueRun, RfmRun
+from .parameters import PURCHASES, ChurnRun, LifetimeValueRun, RfmRun
 
-Model = Literal["rfm", "lifetime_value"]
+Model = Literal["rfm", "lifetime_value", "churn"]
 RunState = Literal[
     "queued",
     "running",
@@ -35,11 +35,13 @@ _HASH = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 def _model_of(asked: Any) -> str:
     """Say which model is asked for; what names none is told what is wrong with it as a run of `rfm`."""
     model = asked.get("model") if isinstance(asked, dict) else getattr(asked, "model", None)
-    return model if model in get_args(Model) else "rfm"
+    return str(model) if model in get_args(Model) else "rfm"
 
 
 RunRequest = Annotated[
-    Annotated[RfmRun, Tag("rfm")] | Annotated[LifetimeValueRun, Tag("lifetime_value")],
+    Annotated[RfmRun, Tag("rfm")]
+    | Annotated[LifetimeValueRun, Tag("lifetime_value")]
+    | Annotated[ChurnRun, Tag("churn")],
     Discriminator(_model_of),
     Field(examples=[{"model": "rfm", "parameters": PURCHASES}]),
 ]

@@ -99,12 +99,18 @@ def backtest(days: pl.DataFrame, cut_on: date, parameters: Parameters) -> Backte
     observed by tenths.
     """
     until = date.fromordinal(cut_on.toordinal() + parameters.horizon_days)
-    known = purchases.histories(days, cut_on, parameters.unit)
+    later = purchases.outcomes(days, cut_on, until, parameters.unit)
+    return judge(purchases.histories(days, cut_on, parameters.unit), later, cut_on, parameters)
+
+
+def judge(known: pl.DataFrame, later: pl.DataFrame, cut_on: date, parameters: Parameters) -> Backtest:
+    """Do what `backtest` does with histories up to the cut and outcomes after it, so that days need not be kept."""
+    until = date.fromordinal(cut_on.toordinal() + parameters.horizon_days)
     known = known.filter(pl.col("first_on").is_not_null()).sort("customer_id")
     fitted = fit(known, parameters)
     if fitted.status != "ok":
         return no_backtest(MODEL, cut_on, until, fitted.status, fitted.reason)
-    later = purchases.outcomes(days, cut_on, until, parameters.unit).filter(pl.col("purchases") > 0)
+    later = later.filter(pl.col("purchases") > 0)
     gone = ~known["customer_id"].is_in(later["customer_id"].implode()).to_numpy()
     if not _FEWEST_JUDGED <= int(gone.sum()) <= len(gone) - _FEWEST_JUDGED:
         reason = f"{int(gone.sum())} of {len(gone)} customers did not buy: too few of either kind to judge."

@@ -2,11 +2,24 @@
 
 from typing import Final
 
+from .churn import CHURN
 from .lifetime_value import LIFETIME_VALUE
 from .rfm import RFM
 from .values import DIGITS, Given, Kind, Output, Status, Value, stored_name
 
-__all__ = ["DIGITS", "LIFETIME_VALUE", "OUTPUTS", "RFM", "Given", "Kind", "Output", "Status", "Value", "stored_name"]
+__all__ = [
+    "CHURN",
+    "DIGITS",
+    "LIFETIME_VALUE",
+    "OUTPUTS",
+    "RFM",
+    "Given",
+    "Kind",
+    "Output",
+    "Status",
+    "Value",
+    "stored_name",
+]
 
-OUTPUTS: Final[dict[str, Output]] = {output.model: output for output in (RFM, LIFETIME_VALUE)}
+OUTPUTS: Final[dict[str, Output]] = {output.model: output for output in (RFM, LIFETIME_VALUE, CHURN)}
 """Every model there is, by its name; in this order they are answered."""
