@@ -24,7 +24,7 @@ from rich.table import Table
 from sqlalchemy import text
 
 from crm_api.cli.programs import Program
-from workers.outreach import HANDED_OVER_AT_ONCE
+from workers.outreach import LANES
 
 from .live import APPLICATION, Service
 from .smtp_sink import read_log, sink_process
@@ -260,7 +260,7 @@ async def _judged(stage: Stage, scenario: Scenario, seconds: float) -> Verdict:
         accepted=len(arrived),
         twice=sum(count > 1 for count in per_mailbox.values()),
         lost=sum(state == "sent" and id not in ids for state, _, id in messages),
-        most_unknown=(stage.kills * HANDED_OVER_AT_ONCE * CLAIMED_AT_ONCE + dropped) if may_be_unknown else 0,
+        most_unknown=(stage.kills * LANES * CLAIMED_AT_ONCE + dropped) if may_be_unknown else 0,
         status=status,
     )
 

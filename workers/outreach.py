@@ -1,30 +1,30 @@
 """Messages in a worker: claimed a few at a time, rendered, written down as being handed over, handed over, reported.
 
 What is known is exact at every moment. Before a message reaches the gateway the API has it as `handing_over`; whatever
-kills this process afterwards leaves it so until its lease ends, and then a gateway that can be asked is asked.
+kills this process afterwards leaves it so until its lease ends, and then a gateway that can be asked is asked. A batch
+costs one exchange with the API: it reports on the batch before, begins to hand over this one, and claims the next.
 """
 
 import asyncio
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Final
 from uuid import UUID
 
 import structlog
 
-from crm_api.client import ApiClient, ApiFailure, outreach
+from crm_api.client import ApiClient, ApiFailure, ApiProblem, outreach
 from crm_api.outreach import rendering
 from crm_api.outreach.links import can_follow, link_number
-from crm_api.outreach.message_schemas import MOST_CLAIMED, ClaimedMessage, ClaimedMessages
+from crm_api.outreach.message_schemas import MOST_CLAIMED, ClaimedMessage, ClaimedMessages, Exchange
 
 from .gateways import Gateway, HandOverUnknown, Outcome, mime
 
 TICK_SECONDS: Final = 2.0
-LANES: Final = 8
-"""Batches under way at once: while one is with the gateway, others are claimed and rendered."""
-HANDED_OVER_AT_ONCE: Final = 4
-"""Batches between the API's `handing_over` and their report: what nobody can say anything of when this process dies."""
+LANES: Final = 4
+"""Batches at once between the API's `handing_over` and their report: what nobody can say anything of when this process
+dies. Each lane has one more batch rendered meanwhile."""
 _LONGEST_REPORT: Final = 300
 log = structlog.get_logger()
 
@@ -39,13 +39,47 @@ class _Prepared:
     links: dict[int, str]
 
 
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """Messages under one lease, ready to go out."""
+
+    lease_id: UUID
+    lease_seconds: int
+    messages: Sequence[_Prepared]
+
+    def as_wish(self) -> dict[str, Any]:
+        """Say what is about to be handed over."""
+        ready = [
+            {"id": str(each.claimed.id), "links": [{"number": n, "url": url} for n, url in each.links.items()]}
+            for each in self.messages
+        ]
+        return {"lease_id": str(self.lease_id), "messages": ready}
+
+
+@dataclass(slots=True)
+class _Hands:
+    """What a lane has to say, and what it holds."""
+
+    parts: dict[str, Any] = field(default_factory=dict)
+    """A report that did not reach the API yet."""
+    batch: _Batch | None = None
+
+    def let_go(self) -> None:
+        """Forget both: the API took them, or never will."""
+        self.parts, self.batch = {}, None
+
+    @property
+    def are_empty(self) -> bool:
+        """Whether there is nothing to say and nothing to hand over."""
+        return self.batch is None and not self.parts
+
+
 class Mailer:
     """Hands over what is due, until told to stop; what has begun is then finished and reported."""
 
     def __init__(self, api: ApiClient, gateway: Gateway) -> None:
         self._api, self._gateway = api, gateway
         self._stopping = asyncio.Event()
-        self._handing_over = asyncio.Semaphore(HANDED_OVER_AT_ONCE)
         self._api_away = False
 
     async def run(self) -> None:
@@ -60,15 +94,21 @@ class Mailer:
 
     async def _lane(self, phase: float) -> None:
         """Work; with nothing to do ask every tick, after each of the other lanes has asked in its turn."""
-        while not self._stopping.is_set():
+        hands = _Hands()
+        while not (self._stopping.is_set() and hands.are_empty):
             try:
-                did_something = await self._round()
+                did_something = await self._round(hands)
                 self._note_api(None)
+            except ApiProblem as problem:  # the API has read it and will not have it
+                log.error("exchange_refused", status=problem.status, code=problem.code)
+                hands.let_go()
+                did_something = False
             except (ApiFailure, TimeoutError) as failure:
                 self._note_api(failure)
                 did_something = False
             except Exception as error:
                 log.error("mailing_broke", error=type(error).__name__, exc_info=error)
+                hands.let_go()
                 did_something = False
             if not did_something:
                 await self._rest(TICK_SECONDS - (time.monotonic() - phase) % TICK_SECONDS)
@@ -80,47 +120,51 @@ class Mailer:
         except TimeoutError:
             return
 
-    async def _round(self) -> bool:
-        """Claim, render, hand over, report; answers whether there was anything to do."""
+    async def _round(self, hands: _Hands) -> bool:
+        """Exchange with the API, then hand over what may go while the next batch is rendered; answers whether there was
+        anything to do. What the API was not told yet stays in the hands when this fails.
+        """
+        batch, began = hands.batch, time.monotonic()
+        wanted = {} if self._stopping.is_set() else {"claim": MOST_CLAIMED}
+        ready = {} if batch is None else {"hand_over": batch.as_wish()}
+        answer = await self._exchange(**hands.parts, **ready, **wanted)
+        hands.let_go()
+        preparing = asyncio.create_task(self._next_batch(answer.claimed))
+        try:
+            if batch is not None:
+                hands.parts = await self._handed_over(batch, set(answer.allowed or ()), began + batch.lease_seconds)
+        finally:
+            hands.batch = await preparing
+        return batch is not None or hands.batch is not None
+
+    async def _exchange(self, **parts: Any) -> Exchange:
         gateway = self._gateway
-        claimed = await outreach.claim_messages(
-            self._api, gateway.name, can_look_up=gateway.can_look_up, limit=MOST_CLAIMED
-        )
-        if not claimed.data:
-            return False
+        answer = await outreach.exchange_messages(self._api, gateway.name, can_look_up=gateway.can_look_up, **parts)
+        if answer.reported is not None and answer.reported.late:
+            log.warning("reports_late", count=len(answer.reported.late))
+        return answer
+
+    async def _next_batch(self, claimed: ClaimedMessages | None) -> _Batch | None:
+        """Render what was claimed, and report at once on what needs no hand-over."""
+        if claimed is None or not claimed.data:
+            return None
         reports = [await self._reconciled(message) for message in claimed.data if message.reconcile]
         fresh = [message for message in claimed.data if not message.reconcile]
         prepared, refused = await asyncio.to_thread(_prepare, fresh)
         reports += refused
         if reports:
-            await outreach.report_messages(self._api, claimed.lease_id, gateway.name, reports)
-        if prepared:
-            async with self._handing_over:
-                await self._hand_over(claimed, prepared)
-        return True
+            await self._exchange(**_told(claimed.lease_id, reports))
+        return _Batch(claimed.lease_id, claimed.lease_seconds, prepared) if prepared else None
 
     async def _reconciled(self, message: ClaimedMessage) -> dict[str, Any]:
         taken = await self._gateway.look_up(message.message_id)
         return {"id": str(message.id), "result": "sent" if taken else "not_taken"}
 
-    async def _hand_over(self, claimed: ClaimedMessages, prepared: Sequence[_Prepared]) -> None:
-        until = time.monotonic() + claimed.lease_seconds
-        ready = [
-            {"id": str(each.claimed.id), "links": [{"number": n, "url": url} for n, url in each.links.items()]}
-            for each in prepared
-        ]
-        gateway = self._gateway
-        allowed = set(
-            await outreach.begin_hand_over(
-                self._api, claimed.lease_id, gateway.name, ready, can_look_up=gateway.can_look_up
-            )
-        )
-        going = [each for each in prepared if each.claimed.id in allowed]
+    async def _handed_over(self, batch: _Batch, allowed: Collection[UUID], until: float) -> dict[str, Any]:
+        """Hand over those messages of a batch that may go; answers the report on them."""
+        going = [each for each in batch.messages if each.claimed.id in allowed]
         reports = await asyncio.gather(*(self._one(each, until) for each in going))
-        if reports:
-            told = await outreach.report_messages(self._api, claimed.lease_id, gateway.name, reports)
-            if told.late:
-                log.warning("reports_late", count=len(told.late))
+        return _told(batch.lease_id, reports) if reports else {}
 
     async def _one(self, each: _Prepared, until: float) -> dict[str, Any]:
         """Hand one message over, unless its lease may end before the gateway has answered."""
@@ -146,6 +190,11 @@ class Mailer:
         if (failure is not None) != self._api_away:
             log.warning("mailing_without_api" if failure else "mailing_with_api", error=type(failure).__name__)
         self._api_away = failure is not None
+
+
+def _told(lease_id: UUID, reports: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Make the part of an exchange that reports on messages of one lease."""
+    return {"report": {"lease_id": str(lease_id), "reports": list(reports)}}
 
 
 def _report(id: UUID, outcome: Outcome, subject: str) -> dict[str, Any]:

@@ -34,26 +34,28 @@ class Postman:
                 while not (await self.api.post(f"/v1/jobs/{job['id']}/steps", {"lease_id": job["lease_id"]}))["done"]:
                     pass
 
+    async def exchange(self, **parts: Any) -> dict[str, Any]:
+        wish = {"gateway": self.gateway, "can_look_up": self.can_look_up, **parts}
+        answer: dict[str, Any] = await self.api.put("/v1/messages/exchange", wish)
+        return answer
+
     async def claim(self, limit: int = 20) -> list[dict[str, Any]]:
-        wish = {"gateway": self.gateway, "can_look_up": self.can_look_up, "limit": limit}
-        answer = await self.api.post("/v1/messages/claim", wish)
+        answer = (await self.exchange(claim=limit))["claimed"]
         self.lease_id = answer["lease_id"]
         found: list[dict[str, Any]] = answer["data"]
         return found
 
-    async def begin(self, messages: list[dict[str, Any]]) -> list[str]:
-        ready = [{"id": each["id"], "links": []} for each in messages]
-        wish = {
-            "lease_id": self.lease_id, "gateway": self.gateway, "can_look_up": self.can_look_up, "messages": ready
-        }  # fmt: skip
-        allowed: list[str] = (await self.api.put("/v1/messages/hand-over", wish))["allowed"]
+    async def begin(self, messages: list[dict[str, Any]], links: Any = ()) -> list[str]:
+        ready = [{"id": each["id"], "links": list(links)} for each in messages]
+        answer = await self.exchange(hand_over={"lease_id": self.lease_id, "messages": ready})
+        allowed: list[str] = answer["allowed"]
         return allowed
 
     async def report(self, ids: list[str], result: str = "sent", **told: Any) -> dict[str, list[str]]:
         reports = [{"id": id, "result": result, **told} for id in ids]
-        wish = {"lease_id": self.lease_id, "gateway": self.gateway, "reports": reports}
-        answer: dict[str, list[str]] = await self.api.put("/v1/messages/report", wish)
-        return answer
+        answer = await self.exchange(report={"lease_id": self.lease_id, "reports": reports})
+        reported: dict[str, list[str]] = answer["reported"]
+        return reported
 
 
 @pytest.fixture
@@ -460,9 +462,7 @@ async def test_openings_and_clicks_are_touchpoints_once(api: Api, anonymous: Api
     await launched(api)
     await postman.plan()
     [message] = await postman.claim()
-    ready = [{"id": message["id"], "links": [{"number": 4711, "url": "https://shop.example/bikes"}]}]
-    wish = {"lease_id": postman.lease_id, "gateway": "smtp", "can_look_up": False, "messages": ready}
-    await api.put("/v1/messages/hand-over", wish)
+    await postman.begin([message], [{"number": 4711, "url": "https://shop.example/bikes"}])
     await postman.report([message["id"]])
     for _ in range(2):
         opened = await anonymous.client.get(message["open_url"].removeprefix("http://crm.test"))

@@ -22,7 +22,7 @@ from .addresses import message_id
 from .links import Link, Signer
 from .message_ending import Ended, end
 from .message_queue import Lease, Taken, lease_of, put_in_order, take, take_to_ask
-from .message_schemas import ClaimMessages
+from .message_schemas import ExchangeWish
 from .planning import OCCURRENCE
 
 _CAMPAIGNS: Final = """
@@ -58,16 +58,16 @@ class MailDesk:
     settings: Settings
 
 
-async def claim(session: AsyncSession, wish: ClaimMessages, by: str, desk: MailDesk) -> dict[str, Any]:
+async def claim(session: AsyncSession, wish: ExchangeWish, by: str, desk: MailDesk) -> dict[str, Any]:
     """Lease what is due and may still be sent. When there is too little, the queue is put in order first."""
     connection: asyncpg.Connection = await driver(session)
     lease = Lease(new_id(), lease_of(desk.settings))
-    taken = await take(connection, lease, wish.limit)
-    if len(taken) < wish.limit:
+    taken = await take(connection, lease, wish.claim)
+    if len(taken) < wish.claim:
         await put_in_order(session, connection)
         if wish.can_look_up:
-            taken += await take_to_ask(connection, wish.gateway, lease, wish.limit - len(taken))
-        taken += await take(connection, lease, wish.limit - len(taken))
+            taken += await take_to_ask(connection, wish.gateway, lease, wish.claim - len(taken))
+        taken += await take(connection, lease, wish.claim - len(taken))
     ready: list[dict[str, Any]] = []
     for campaign in await _campaigns(connection, {each.campaign_id for each in taken}):
         mine = [each for each in taken if each.campaign_id == campaign.id]

@@ -63,21 +63,23 @@ FROM unnest($1::uuid[], $2::interval[]) AS w (message_id, pause) WHERE d.message
 """
 
 
-async def begin_hand_over(session: AsyncSession, wish: HandOverWish, lease: timedelta) -> list[UUID]:
+async def begin_hand_over(
+    session: AsyncSession, wish: HandOverWish, gateway: str, *, can_look_up: bool, lease: timedelta
+) -> list[UUID]:
     """Write down that messages are being handed over; answers those that may be. The others go back to the queue."""
     connection: asyncpg.Connection = await driver(session)
     ids = [ready.id for ready in wish.messages]
     links = [(ready.id, link.number, link.url) for ready in wish.messages for link in ready.links]
     if links:
         await connection.execute(_LINKS, *map(list, zip(*links, strict=True)), wish.lease_id)
-    rows = await connection.fetch(_HAND_OVER, wish.lease_id, ids, wish.gateway, wish.can_look_up, lease)
+    rows = await connection.fetch(_HAND_OVER, wish.lease_id, ids, gateway, can_look_up, lease)
     allowed = {row["message_id"] for row in rows}
     if refused := [id for id in ids if id not in allowed]:
         await connection.execute(_LET_GO, wish.lease_id, refused)
     return [id for id in ids if id in allowed]
 
 
-async def report(session: AsyncSession, wish: ReportWish, by: str) -> dict[str, list[UUID]]:
+async def report(session: AsyncSession, wish: ReportWish, gateway: str, by: str) -> dict[str, list[UUID]]:
     """Write down what became of messages; a report under a lease that is over does not count."""
     connection: asyncpg.Connection = await driver(session)
     told = {each.id: each for each in wish.reports}
@@ -89,7 +91,7 @@ async def report(session: AsyncSession, wish: ReportWish, by: str) -> dict[str, 
     for row in held:
         this = told[row["message_id"]]
         count(session, REPORTED, this.result)
-        ended = _ending(this, row, wish.gateway)
+        ended = _ending(this, row, gateway)
         if ended is None:
             pause = timedelta(0) if this.result == "not_taken" else pause_after(row["attempt"])
             pauses.append((this.id, pause))

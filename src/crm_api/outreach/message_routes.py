@@ -11,19 +11,9 @@ from ..core.listing import Listing
 from ..core.read import answer
 from ..core.route import Route
 from . import message_queries as queries
-from .message_claim import MailDesk, claim
-from .message_queue import lease_of
-from .message_report import begin_hand_over, report
-from .message_schemas import (
-    ClaimedMessages,
-    ClaimMessages,
-    HandOver,
-    HandOverWish,
-    MessageListParams,
-    MessagePage,
-    Reported,
-    ReportWish,
-)
+from .message_claim import MailDesk
+from .message_exchange import exchange
+from .message_schemas import Exchange, ExchangeWish, MessageListParams, MessagePage
 
 router = APIRouter(prefix="/v1/messages", tags=["Messages"], route_class=Route)
 worker_router = APIRouter(prefix="/v1/messages", tags=["Workers"], route_class=Route)
@@ -45,31 +35,23 @@ async def list_messages(
     return page.answer([dict(row) for row in rows], lambda row: [row["customer_id"], row["id"]])
 
 
-@worker_router.post("/claim", summary="Claim messages", response_model=ClaimedMessages)
-async def claim_messages(
-    request: Request, wish: ClaimMessages, session: Session, reads: Reads, who: CanWork
+@worker_router.put("/exchange", summary="Exchange messages", response_model=Exchange)
+async def exchange_messages(
+    request: Request, wish: ExchangeWish, session: Session, reads: Reads, who: CanWork
 ) -> Response:
-    """Lease a few messages that are due; consent, address and suppression are read again, and an offer is decided where
-    the campaign wants one. Whoever may no longer get it is ended with the reason. Ask every 2 seconds: it also takes
-    back what dead workers held, and ends campaigns that are through. Scope: messages:work.
+    """Report on messages, begin to hand over those that are rendered, and claim more: in this order and in one
+    transaction, each part only if it is given.
+
+    - **report**: what was sent or bounced becomes a touchpoint, and a bounced address is suppressed; what was deferred
+      waits, twice as long each time. A report under a lease that is over does not count.
+    - **hand_over** is written down before it happens. Only those answered may go: a pause, a stop or a withdrawn
+      consent sends the others back. It may be repeated under the same lease.
+    - **claim** leases a few messages that are due; consent, address and suppression are read again, and an offer is
+      decided where the campaign wants one. Whoever may no longer get it is ended with the reason. Ask every 2 seconds:
+      it also takes back what dead workers held, and ends campaigns that are through.
+
+    Scope: messages:work.
     """
     state = request.app.state
     desk = MailDesk(reads, state.decision_desk, state.message_signer, state.settings)
-    return answer(await claim(session, wish, who.client_id, desk))
-
-
-@worker_router.put("/hand-over", summary="Begin to hand over", response_model=HandOver)
-async def hand_over_messages(request: Request, wish: HandOverWish, session: Session, who: CanWork) -> Response:
-    """Write down that messages are being handed over, before they are. Only those answered may be: a pause, a stop or a
-    withdrawn consent sends the others back. It may be repeated under the same lease. Scope: messages:work.
-    """
-    return answer({"allowed": await begin_hand_over(session, wish, lease_of(request.app.state.settings))})
-
-
-@worker_router.put("/report", summary="Report on messages", response_model=Reported)
-async def report_messages(wish: ReportWish, session: Session, who: CanWork) -> Response:
-    """Say what became of messages. What was sent or bounced becomes a touchpoint, and a bounced address is suppressed;
-    what was deferred waits, twice as long each time. A report under a lease that is over does not count. Scope:
-    messages:work.
-    """
-    return answer(await report(session, wish, who.client_id))
+    return answer(await exchange(session, wish, who.client_id, desk))

@@ -18,6 +18,8 @@ _ID = "0198c5a0-5d3f-8c3a-9f0e-2b7d4c1e8a11"
 _CAMPAIGN = "0198c5a0-6e11-7d20-8b3a-0c9d8e7f6a5b"
 _CUSTOMER = "0198c5a0-7a01-7b6c-9d55-1f2e3d4c5b6a"
 _LEASE = "0198c5a0-8b02-7c6d-8e66-2a3b4c5d6e7f"
+_NEXT_ID = "0198c5a0-5d3f-8c3a-9f0e-2b7d4c1e8a22"
+_NEXT_LEASE = "0198c5a0-8b02-7c6d-8e66-2a3b4c5d6e88"
 _READ: dict[str, Any] = {
     "id": _ID,
     "customer_id": _CUSTOMER,
@@ -86,16 +88,6 @@ class MessageListParams(ListParams):
     ] = None
 
 
-class ClaimMessages(Input):
-    """A worker that asks for messages."""
-
-    gateway: Gateway
-    can_look_up: Annotated[bool, Field(description="Whether the gateway can say later if it took a message")]
-    limit: Annotated[int, Field(ge=1, le=MOST_CLAIMED)] = MOST_CLAIMED
-
-    model_config = ConfigDict(json_schema_extra={"examples": [{"gateway": "smtp", "can_look_up": False, "limit": 20}]})
-
-
 class Words(Output):
     """A template's words, as they were when the campaign was launched."""
 
@@ -139,34 +131,6 @@ class ClaimedMessages(Output):
     lease_seconds: Annotated[int, Field(description="Counted from when the claim was sent; nothing is begun later")]
     data: list[ClaimedMessage]
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "lease_id": _LEASE,
-                    "lease_seconds": 60,
-                    "data": [
-                        {
-                            "id": _ID,
-                            "customer_id": _CUSTOMER,
-                            "campaign_id": _CAMPAIGN,
-                            "reconcile": False,
-                            "message_id": "<0198c5a05d3f8c3a9f0e2b7d4c1e8a11@shop.example>",
-                            "recipient": {"name": "Ann Lee", "address": "ann@example.com"},
-                            "sender": {"name": "Bike Shop", "address": "news@shop.example"},
-                            "reply_to": None,
-                            "content": {"subject": "Spring", "text": "Hello {{ customer.display_name }}", "html": None},
-                            "variables": {"customer": {"display_name": "Ann Lee"}},
-                            "unsubscribe_url": "https://crm.example/p/unsubscribe/AZjF",
-                            "open_url": "https://crm.example/p/open/AZjF.gif",
-                            "click_prefix": "https://crm.example/p/click/AZjF/",
-                        }
-                    ],
-                }
-            ]
-        }
-    )
-
 
 class LinkUsed(Input):
     """A link that stands in a message."""
@@ -186,30 +150,7 @@ class HandOverWish(Input):
     """Messages that are about to be handed over."""
 
     lease_id: Annotated[UUID, Field(strict=False)]
-    gateway: Gateway
-    can_look_up: bool
     messages: Annotated[list[Ready], Field(min_length=1, max_length=MOST_CLAIMED)]
-
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "lease_id": _LEASE,
-                    "gateway": "smtp",
-                    "can_look_up": False,
-                    "messages": [{"id": _ID, "links": [{"number": 4711, "url": "https://shop.example/bikes"}]}],
-                }
-            ]
-        }
-    )
-
-
-class HandOver(Output):
-    """What may be handed over now; the others are no longer this worker's."""
-
-    allowed: list[UUID]
-
-    model_config = ConfigDict(json_schema_extra={"examples": [{"allowed": [_ID]}]})
 
 
 class Report(Input):
@@ -233,16 +174,35 @@ class ReportWish(Input):
     """What became of messages under a lease."""
 
     lease_id: Annotated[UUID, Field(strict=False)]
-    gateway: Gateway
     reports: Annotated[list[Report], Field(min_length=1, max_length=MOST_CLAIMED)]
+
+
+class ExchangeWish(Input):
+    """What a worker has to say and wants to have, all at once: each part may be left out."""
+
+    gateway: Gateway
+    can_look_up: Annotated[bool, Field(description="Whether the gateway can say later if it took a message")]
+    report: Annotated[ReportWish | None, Field(description="What became of messages")] = None
+    hand_over: Annotated[HandOverWish | None, Field(description="What is rendered, and about to be handed over")] = None
+    claim: Annotated[int, Field(ge=0, le=MOST_CLAIMED, description="How many more messages are wanted at most")] = 0
 
     model_config = ConfigDict(
         json_schema_extra={
             "examples": [
                 {
-                    "lease_id": _LEASE,
                     "gateway": "smtp",
-                    "reports": [{"id": _ID, "result": "sent", "code": 250, "subject": "Spring"}],
+                    "can_look_up": False,
+                    "report": {
+                        "lease_id": _LEASE,
+                        "reports": [{"id": _ID, "result": "sent", "code": 250, "subject": "Spring"}],
+                    },
+                    "hand_over": {
+                        "lease_id": _NEXT_LEASE,
+                        "messages": [
+                            {"id": _NEXT_ID, "links": [{"number": 4711, "url": "https://shop.example/bikes"}]}
+                        ],
+                    },
+                    "claim": 20,
                 }
             ]
         }
@@ -255,4 +215,49 @@ class Reported(Output):
     accepted: list[UUID]
     late: list[UUID]
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"accepted": [_ID], "late": []}]})
+
+class Exchange(Output):
+    """The answer to each part that was given; the others are null."""
+
+    reported: Reported | None
+    allowed: Annotated[
+        list[UUID] | None,
+        Field(description="What may be handed over now; the others are no longer this worker's"),
+    ]
+    claimed: ClaimedMessages | None
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "reported": {"accepted": [_ID], "late": []},
+                    "allowed": [_NEXT_ID],
+                    "claimed": {
+                        "lease_id": "0198c5a0-8b02-7c6d-8e66-2a3b4c5d6e99",
+                        "lease_seconds": 60,
+                        "data": [
+                            {
+                                "id": "0198c5a0-5d3f-8c3a-9f0e-2b7d4c1e8a33",
+                                "customer_id": _CUSTOMER,
+                                "campaign_id": _CAMPAIGN,
+                                "reconcile": False,
+                                "message_id": "<0198c5a05d3f8c3a9f0e2b7d4c1e8a33@shop.example>",
+                                "recipient": {"name": "Ann Lee", "address": "ann@example.com"},
+                                "sender": {"name": "Bike Shop", "address": "news@shop.example"},
+                                "reply_to": None,
+                                "content": {
+                                    "subject": "Spring",
+                                    "text": "Hello {{ customer.display_name }}",
+                                    "html": None,
+                                },
+                                "variables": {"customer": {"display_name": "Ann Lee"}},
+                                "unsubscribe_url": "https://crm.example/p/unsubscribe/AZjF",
+                                "open_url": "https://crm.example/p/open/AZjF.gif",
+                                "click_prefix": "https://crm.example/p/click/AZjF/",
+                            }
+                        ],
+                    },
+                }
+            ]
+        }
+    )
