@@ -25,10 +25,13 @@ from datetime import date
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 from scipy.special import bdtrc, gammaincinv
 
 from .backtesting import Backtest, calibration, calibration_error, no_backtest
 from .likelihood import Floats
+
+Integers = NDArray[np.integer]
 
 MODEL = "season"
 VERSION = "1"
@@ -92,23 +95,25 @@ def profile(days: pl.DataFrame, base: pl.DataFrame, parameters: Parameters) -> p
     share of false findings if this row and all with a smaller p_value were taken for findings; it depends on everybody
     in `days`, so all customers belong into one call.
     """
-    people = _people(days, parameters)
-    judged = people.filter(pl.col("known_days") >= parameters.min_known_days, pl.col("n") >= parameters.min_days)
-    expected = _shares(judged.select("first_month").unique(), base)
-    counts = days.group_by("customer_id", month=pl.col("on").dt.month().cast(pl.Int64)).agg(
-        day_count=pl.len().cast(pl.Int64)
+    months = _compare(days, base, parameters)
+    customers = months.people["customer_id"].gather(months.judged)
+    row, column = np.nonzero(months.share > 0)
+    expected = months.total[row] * months.share[row, column]
+    count = months.count[row, column]
+    frame = pl.DataFrame(
+        {
+            "customer_id": customers.gather(row),
+            "month": (column + 1).astype(np.int64),
+            "day_count": count,
+            "expected_count": expected,
+            "month_index": 100 * count / expected,
+            "p_value": months.p[row, column],
+            "q_value": months.q[row, column],
+        },
+        schema_overrides={"day_count": pl.Int64},
     )
-    rows = judged.join(expected, on="first_month").join(counts, on=["customer_id", "month"], how="left")
-    rows = rows.with_columns(pl.col("day_count").fill_null(0)).sort("customer_id", "month")
-    k, n, share = (rows[name].to_numpy().astype(np.float64) for name in ("day_count", "n", "share"))
-    # P(as many or more); of no day at all it is certain.
-    p = np.where(k > 0, bdtrc(np.maximum(k - 1, 0), n.astype(np.int64), np.clip(share, 0.0, 1.0)), 1.0)
-    return rows.with_columns(
-        (pl.col("n") * pl.col("share")).round(_DIGITS).alias("expected_count"),
-        (100 * pl.col("day_count") / (pl.col("n") * pl.col("share"))).round(3).alias("month_index"),
-        pl.Series("p_value", p).round_sig_figs(6),
-        pl.Series("q_value", adjusted(p)).round_sig_figs(6),
-    ).select(PROFILE_COLUMNS)
+    rounded = (pl.col("expected_count").round(_DIGITS), pl.col("month_index").round(3))
+    return frame.with_columns(*rounded, pl.col("p_value", "q_value").round_sig_figs(6)).select(PROFILE_COLUMNS)
 
 
 def score(days: pl.DataFrame, base: pl.DataFrame, parameters: Parameters) -> pl.DataFrame:
@@ -117,26 +122,13 @@ def score(days: pl.DataFrame, base: pl.DataFrame, parameters: Parameters) -> pl.
     Returns the columns of `OUTPUT_COLUMNS`, sorted by customer_id: busy_months (numbers, 1 is January), the busiest of
     them with its index, the smallest q_value of any month, buying days in 30 days, observation_count (buying days).
     """
-    months = profile(days, base, parameters)
-    busy = (pl.col("q_value") <= parameters.false_rate) & (pl.col("month_index") >= parameters.min_index)
-    found = (
-        months.filter(busy)
-        .sort("customer_id", "p_value", "month")
-        .group_by("customer_id", maintain_order=True)
-        .agg(
-            busy_months=pl.col("month").sort(),
-            peak_month=pl.col("month").first(),
-            peak_index=pl.col("month_index").first(),
-        )
-    )
-    least = months.group_by("customer_id").agg(false_discovery_rate=pl.col("q_value").min())
-    people = _people(days, parameters)
-    n, known = (people[name].to_numpy().astype(np.float64) for name in ("n", "known_days"))
-    people = people.with_columns(
+    months = _compare(days, base, parameters)
+    rows = months.people.with_row_index("place").join(_found(months, parameters), on="place", how="left")
+    n, known = (rows[name].to_numpy().astype(np.float64) for name in ("n", "known_days"))
+    rows = rows.with_columns(
         pl.Series("days_in_30", 30 * n / known).round(_DIGITS),
         pl.Series("most_in_30", 30 * gammaincinv(n + 1, 0.95) / known),
     )
-    rows = people.join(found, on="customer_id", how="left").join(least, on="customer_id", how="left")
     long_known = pl.col("known_days") >= parameters.min_known_days
     occasional = pl.col("most_in_30") < parameters.occasional_below
     kind = (
@@ -158,6 +150,65 @@ def score(days: pl.DataFrame, base: pl.DataFrame, parameters: Parameters) -> pl.
     status = pl.when(kind.is_null()).then(pl.lit("insufficient_data")).otherwise(pl.lit("ok"))
     judged = rows.with_columns(kind.alias("shopper_class"), status.alias("status"), reason.alias("reason"))
     return judged.rename({"n": "observation_count"}).select(OUTPUT_COLUMNS).sort("customer_id")
+
+
+@dataclass(frozen=True, slots=True)
+class _Months:
+    """Customers by calendar months: `people` has a row each, the tables a row for those at the places `judged`."""
+
+    people: pl.DataFrame
+    judged: Integers
+    total: Floats
+    count: Integers
+    share: Floats
+    p: Floats
+    q: Floats
+
+
+def _compare(days: pl.DataFrame, base: pl.DataFrame, parameters: Parameters) -> _Months:
+    """Lay days into tables of twelve columns: whole frames of them would take several times the memory."""
+    people = _people(days, parameters)
+    ordered = days.sort("customer_id")
+    cells = ordered["customer_id"].rle_id().to_numpy().astype(np.int64) * 12
+    cells += ordered["on"].dt.month().to_numpy().astype(np.int64) - 1
+    counts = np.bincount(cells, minlength=12 * people.height).reshape(-1, 12).astype(np.int32)
+    enough = (pl.col("known_days") >= parameters.min_known_days) & (pl.col("n") >= parameters.min_days)
+    judged = np.flatnonzero(people.select(enough).to_series().to_numpy())
+    known = people[judged]
+    total, count = known["n"].to_numpy().astype(np.float64), counts[judged]
+    firsts, place = np.unique(known["first_month"].to_numpy(), return_inverse=True)
+    share = _shares(firsts, base)[place]
+    # P(as many or more); of no day at all it is certain.
+    p = np.where(count > 0, bdtrc(np.maximum(count - 1, 0), total.astype(np.int64)[:, None], share.clip(0.0, 1.0)), 1.0)
+    q = np.ones_like(p)
+    q[share > 0] = adjusted(p[share > 0])
+    return _Months(people, judged, total, count, share, p, q)
+
+
+def _found(months: _Months, parameters: Parameters) -> pl.DataFrame:
+    """Say of the judged customers which months are busy, which of them is the busiest, and their smallest q-value."""
+    index = np.round(100 * months.count / np.maximum(months.total[:, None] * months.share, 1e-12), 3)
+    busy = (months.share > 0) & (months.q <= parameters.false_rate) & (index >= parameters.min_index)
+    row, column = np.nonzero(busy)
+    lists = (
+        pl.DataFrame({"place": months.judged[row], "busy_months": (column + 1).astype(np.int64)})
+        .group_by("place", maintain_order=True)
+        .agg("busy_months")
+    )
+    seasonal = np.flatnonzero(busy.any(axis=1))
+    peak = np.where(busy[seasonal], months.p[seasonal], np.inf).argmin(axis=1)
+    peaks = pl.DataFrame(
+        {
+            "place": months.judged[seasonal],
+            "peak_month": (peak + 1).astype(np.int64),
+            "peak_index": index[seasonal, peak],
+        }
+    )
+    least = pl.DataFrame({"place": months.judged, "false_discovery_rate": months.q.min(axis=1)})
+    rounded = least.with_columns(pl.col("false_discovery_rate").round_sig_figs(6), pl.col("place").cast(pl.UInt32))
+    for more in (lists, peaks):
+        rounded = rounded.join(more.with_columns(pl.col("place").cast(pl.UInt32)), on="place", how="left")
+    return rounded
 
 
 def adjusted(p: Floats) -> Floats:
@@ -234,10 +285,12 @@ def _people(days: pl.DataFrame, parameters: Parameters) -> pl.DataFrame:
     )
 
 
-def _shares(firsts: pl.DataFrame, base: pl.DataFrame) -> pl.DataFrame:
-    """Give how the base's days fall into calendar months from each first month on: first_month, month, share."""
-    dated = base.with_columns(at=pl.col("year") * 12 + pl.col("month") - 1)
-    since = firsts.join(dated, how="cross").filter(pl.col("at") >= pl.col("first_month"))
-    sums = since.group_by("first_month", "month").agg(pl.col("base_count").sum())
-    total = pl.col("base_count").sum().over("first_month")
-    return sums.with_columns(share=pl.col("base_count") / total).select("first_month", "month", "share")
+def _shares(firsts: Integers, base: pl.DataFrame) -> Floats:
+    """Give how the base's days fall into calendar months from each first month (12 * year + month - 1) on."""
+    at = (base["year"] * 12 + base["month"] - 1).to_numpy()
+    month, count = base["month"].to_numpy() - 1, base["base_count"].to_numpy()
+    sums = np.zeros((len(firsts), 12))
+    for row, first in enumerate(firsts):
+        np.add.at(sums[row], month[at >= first], count[at >= first])
+    shares: Floats = sums / np.maximum(sums.sum(axis=1, keepdims=True), 1.0)
+    return shares
