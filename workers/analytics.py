@@ -16,8 +16,9 @@ from typing import Any, Final
 import structlog
 
 from crm_api.analytics import pictures, wire
+from crm_api.analytics.distributions import described
 from crm_api.analytics.methods.backtesting import Backtest
-from crm_api.analytics.schemas import CustomerRange, RunRead, RunWork
+from crm_api.analytics.schemas import CustomerRange, Reference, RunRead, RunWork
 from crm_api.client import ApiClient, ApiInterrupted, ApiProblem, analytics
 from crm_api.jobs.schemas import ClaimedJob
 
@@ -81,7 +82,7 @@ class _Computation:
             await self._report(_COMPUTED, self._counts)
             with self._timed("write_seconds"):
                 output_hash = await self._write(outcome)
-            run = await self._publish(model, outcome, output_hash)
+            run = await self._publish(model, outcome, output_hash, work.reference)
         return {"run_id": self._run_id, "state": run.state, "row_count": run.row_count, "output_hash": run.output_hash}
 
     async def _begin(self, customers: int) -> RunWork:
@@ -140,7 +141,8 @@ class _Computation:
             digest.update(outcome.rows.write_csv().encode())
         return digest.hexdigest()
 
-    async def _publish(self, model: Model, outcome: Outcome, output_hash: str) -> RunRead:
+    async def _publish(self, model: Model, outcome: Outcome, output_hash: str, reference: Reference | None) -> RunRead:
+        before = {} if reference is None else reference.edges
         if outcome.backtest is not None:
             with self._timed("draw_seconds"):
                 backtest = await _told(outcome.backtest)
@@ -148,6 +150,8 @@ class _Computation:
             backtest = None
         told = {
             "backtest": backtest,
+            "distributions": await asyncio.to_thread(described, outcome.watched, before),
+            "reference_run_id": None if reference is None else str(reference.run_id),
             "row_count": outcome.rows.height,
             "output_hash": output_hash,
             "input_hash": outcome.input_hash,

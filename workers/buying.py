@@ -3,18 +3,21 @@
 import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import polars as pl
 
 from crm_api import __version__
 from crm_api.analytics import rfm, wire
+from crm_api.analytics.distributions import sampled
 from crm_api.analytics.methods import churn, lifetime_value, purchases
 from crm_api.analytics.methods.backtesting import Backtest
-from crm_api.analytics.outputs import CHURN, LIFETIME_VALUE, Output
+from crm_api.analytics.outputs import CHURN, LIFETIME_VALUE, Output, stored_name
 
 from .models import Block, Outcome
 from .work import CannotBeDone
+
+_INPUTS: Final = ("repeats", "recency_days", "age_days", "repeat_minor")
 
 
 class Method(Protocol):
@@ -110,7 +113,10 @@ class BuyingModel:
         scores = self._method.scores(histories)
         scored_count = int((scores["status"] == "ok").sum())
         inputs = (rfm.fingerprint(frame) for frame in (histories, known, later))
+        went_in = histories.sort("customer_id").select(pl.col(_INPUTS).name.prefix("input_"))
+        came_out = [stored_name(value) for value in self._method.output.values]
         return Outcome(
+            watched=sampled(pl.concat([went_in, scores.select(came_out)], how="horizontal")),
             rows=wire.write_rows(self._method.output, scores, self._currency),
             input_hash=hashlib.sha256("".join(inputs).encode()).hexdigest(),
             counts={

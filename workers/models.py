@@ -24,6 +24,8 @@ class Outcome:
     rows: pl.DataFrame
     input_hash: str
     counts: dict[str, int]
+    watched: pl.DataFrame
+    """Numbers that went in and came out, some rows of them, by which runs are compared."""
     backtest: Backtest | None = None
     """How the method did on what had been held back; none for a method that foretells nothing."""
 

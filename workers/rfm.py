@@ -8,6 +8,7 @@ import polars as pl
 
 from crm_api import __version__
 from crm_api.analytics import rfm, wire
+from crm_api.analytics.distributions import sampled
 from crm_api.analytics.outputs import RFM
 
 from .models import Block, Outcome
@@ -46,6 +47,7 @@ class RfmModel:
         return Outcome(
             rows=wire.write_rows(RFM, scores, self._parameters.currency),
             input_hash=rfm.fingerprint(totals),
+            watched=sampled(scores.select("recency_days", "order_count", "amount_minor")),
             counts={
                 "facts_used": int(totals["observation_count"].sum()),
                 "customers_scored": scored_count,

@@ -25,7 +25,21 @@ class ApprovalWanted(EventData):
     reason: str
 
 
+class DriftFound(EventData):
+    """A run whose inputs or outputs lie otherwise than those of the run it was compared with."""
+
+    run_id: UUID
+    model: str
+    against_run_id: UUID
+    columns: dict[str, float]
+
+
 EVENT_TYPES: Final = (
+    EventType(
+        "analytics.drift_found",
+        "Inputs or outputs of a run lie otherwise than before: columns whose population stability index is above 0.25.",
+        DriftFound,
+    ),
     EventType("analytics.approval_wanted", "A run waits for somebody to agree to its publication.", ApprovalWanted),
     EventType("analytics.run_published", "The scores of a run became the current ones of its model.", RunPublished),
 )

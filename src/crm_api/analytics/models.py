@@ -64,6 +64,8 @@ class AnalyticsRun(Base):
     problem: Mapped[dict[str, Any] | None]
     approval: Mapped[dict[str, Any] | None]
     """Why somebody had to agree to its publication, and who did or did not."""
+    distributions: Mapped[dict[str, Any] | None]
+    """How its inputs and outputs lie, by column; the next run is compared with it."""
 
 
 class AnalyticsBacktest(Base):

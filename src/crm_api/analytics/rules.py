@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import pairwise
+from math import log
 from typing import Final
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -14,6 +15,9 @@ NOBODY_SCORED: Final = ("insufficient_data", "not_converged", "not_identified")
 ENDED_WELL: Final = ("published", "awaiting_approval", "rejected", *NOBODY_SCORED)
 TOLERATED_LOSS: Final = 0.01
 """By what share of the current run's loss another may be worse without anybody having to agree."""
+DRIFTED: Final = 0.25
+"""Above this population stability index of a column, the customers of a run are others than those of the run before."""
+FEWEST_COMPARED: Final = 100
 KEPT_RUNS: Final = 10
 """Of how many published runs of a model the rows are kept; the current one is always among them."""
 
@@ -41,6 +45,18 @@ def worse_by(loss: float, current: float) -> float | None:
     if loss <= current * (1 + TOLERATED_LOSS):
         return None
     return loss / current - 1 if current else loss
+
+
+def stability_index(counts: Sequence[int], before: Sequence[int]) -> float | None:
+    """Answer the population stability index of two counts over the same bins; nothing when either is too few to tell.
+
+    Half a case is added to each bin, so that an empty one does not make it infinite.
+    """
+    if min(sum(counts), sum(before)) < FEWEST_COMPARED or len(counts) != len(before):
+        return None
+    total, total_before = (sum(each) + len(each) / 2 for each in (counts, before))
+    shares = (((now + 0.5) / total, (then + 0.5) / total_before) for now, then in zip(counts, before, strict=True))
+    return sum((now - then) * log(now / then) for now, then in shares)
 
 
 def next_time(at: str, zone: ZoneInfo, after: datetime) -> datetime:

@@ -156,16 +156,24 @@ class CustomerRange(Output):
     before: UUID | None
 
 
+class Reference(Output):
+    """The current run of the same model, with which the one that is worked on is compared."""
+
+    run_id: UUID
+    edges: Annotated[dict[str, list[float]], Field(description="Between which values each column was counted")]
+
+
 class RunWork(Output):
     """What a worker needs to know."""
 
     run: RunRead
+    reference: Annotated[Reference | None, Field(description="Null when there is none, or when it told nothing")]
     ranges: Annotated[
         list[CustomerRange], Field(description="Together they hold every customer; none when there is none")
     ]
 
     model_config = ConfigDict(
-        json_schema_extra={"examples": [{"run": _RUN, "ranges": [{"first": None, "before": None}]}]}
+        json_schema_extra={"examples": [{"run": _RUN, "reference": None, "ranges": [{"first": None, "before": None}]}]}
     )
 
 
@@ -218,6 +226,17 @@ class ToldBacktest(Input):
     svg: Annotated[str | None, Field(min_length=10, max_length=400_000)] = None
 
 
+Counts = Annotated[list[Figure], Field(max_length=30)]
+
+
+class Distribution(Input):
+    """How the values of a column lie."""
+
+    edges: Annotated[list[Finite], Field(max_length=20, description="Its tenths, without repeats")]
+    counts: Annotated[Counts, Field(description="Up to each edge, above the last one, and of nulls")]
+    counts_before: Annotated[Counts | None, Field(description="Between the edges of the reference")] = None
+
+
 class PublishWish(Input):
     """What the worker says it computed and sent."""
 
@@ -230,6 +249,8 @@ class PublishWish(Input):
     peak_memory_bytes: Figure
     quality: Annotated[dict[Word, Figure], Field(max_length=50, description="What was counted on the way, by name")]
     backtest: ToldBacktest | None = None
+    reference_run_id: Annotated[UUID | None, Field(description="As the work told it")] = None
+    distributions: Annotated[dict[Word, Distribution], Field(max_length=50, default_factory=dict)]
 
     model_config = ConfigDict(
         json_schema_extra={

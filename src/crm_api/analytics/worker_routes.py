@@ -63,7 +63,9 @@ async def begin_analytics_run(run_id: UUID, wish: BeginWish, session: Session, r
     """
     bounds = await operations.begin_run(session, reads, run_id, wish)
     ranges = [{"first": first, "before": before} for first, before in rules.ranges(bounds)]
-    return answer({"run": await queries.written_run(session, run_id), "ranges": ranges})
+    run = await queries.written_run(session, run_id)
+    reference = await operations.read_reference(session, run["model"])
+    return answer({"run": run, "reference": reference, "ranges": ranges})
 
 
 @router.get(

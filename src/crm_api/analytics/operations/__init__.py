@@ -5,6 +5,7 @@ from typing import Final
 from ...jobs.kinds import JobKind
 from .approve import decide_run
 from .begin import begin_run
+from .drift import read_reference
 from .drop import DROP_ROWS
 from .ending import RUN
 from .hold import find
@@ -21,6 +22,7 @@ __all__ = [
     "planned_runs",
     "publish_run",
     "put_plan",
+    "read_reference",
     "start_run",
     "store_rows",
 ]

@@ -19,6 +19,7 @@ from ..score_queries import all_rows
 from ..score_tables import score_table
 from .approve import keep_backtest, wait_for_approval, wanted_approval
 from .current import make_current
+from .drift import note_drift
 from .hold import find, take
 
 _REPORTED: Final = (
@@ -61,6 +62,7 @@ async def publish_run(session: AsyncSession, run_id: UUID, wish: PublishWish, *,
     for name in _REPORTED:
         setattr(run, name, getattr(wish, name))
     run.finished_at = now()
+    await note_drift(session, run, wish)
     compared = keep_backtest(session, run, wish.backtest) if wish.backtest else None
     if told.scored_count:
         run.approval = await wanted_approval(session, run, compared)
