@@ -24,6 +24,15 @@ def days_of(lines: list[Line]) -> pl.DataFrame:
     return product_days.condense(pl.DataFrame(rows, schema=SCHEMA, orient="row"), NEW_YEAR)
 
 
+AGAIN = buy_again.Parameters(NEW_YEAR)
+
+
+def listed_again(
+    days: pl.DataFrame, asked: buy_again.Parameters, suppressed: pl.DataFrame | None = None
+) -> pl.DataFrame:
+    return buy_again.score(days, buy_again.learn(days, asked), asked, suppressed)
+
+
 @pytest.fixture(scope="module")
 def days(journey_lines: pl.DataFrame, journey_products: pl.DataFrame) -> pl.DataFrame:
     """Complete Journey by product type."""
@@ -44,7 +53,7 @@ def test_all_lists_of_a_real_year_take_seconds(days: pl.DataFrame) -> None:
     started = time.process_time()
     model = recommendations.learn(days, ASKED)
     listed = recommendations.discover(days, model, ASKED)
-    again = buy_again.score(days, buy_again.Parameters(NEW_YEAR))
+    again = listed_again(days, AGAIN)
     near = recommendations.related(days, ASKED)
     assert time.process_time() - started < 60  # of processor, on a busy machine; a quiet one takes 4
     assert model.method == "ease"
@@ -62,6 +71,9 @@ def test_discover_gives_the_same_bytes_for_any_cut_of_customers(days: pl.DataFra
     parts = [days.filter(pl.col("customer_id").is_between(*edges[i : i + 2], closed="left")) for i in range(3)]
     cut = pl.concat([recommendations.discover(part, model, ASKED) for part in parts])
     assert cut.write_csv() == whole.write_csv()
+    again = buy_again.learn(days.sample(fraction=1, shuffle=True, seed=6), AGAIN)
+    cut = pl.concat([buy_again.score(part, again, AGAIN) for part in parts])
+    assert cut.write_csv() == listed_again(days, AGAIN).write_csv()
 
 
 def test_the_shrunk_cosine_stands_in_above_the_limit(days: pl.DataFrame) -> None:
@@ -148,7 +160,7 @@ def test_nothing_at_all_gives_nothing() -> None:
     assert recommendations.discover(empty, model, ASKED).columns == list(recommendations.OUTPUT_COLUMNS)
     assert recommendations.related(empty, ASKED).columns == list(recommendations.RELATED_COLUMNS)
     assert recommendations.backtest(empty, date(2017, 6, 1), ASKED).status == "insufficient_data"
-    assert buy_again.score(empty, buy_again.Parameters(NEW_YEAR)).is_empty()
+    assert listed_again(empty, AGAIN).is_empty()
     assert buy_again.backtest(empty, buy_again.Parameters(NEW_YEAR)).status == "insufficient_data"
 
 
@@ -184,27 +196,27 @@ def test_buy_again_is_calibrated_and_orders_better_than_recency(days: pl.DataFra
 def test_buy_again_knows_when_a_product_is_due() -> None:
     """Everybody buys weekly; who bought yesterday is less likely to come within 3 days than who bought 6 days ago."""
     lines = [(f"c{i:03}", "milk", day) for i in range(700) for day in range(i % 7, 365, 7)]
-    rows = buy_again.predict(days_of(lines), buy_again.Parameters(NEW_YEAR, horizon_days=3))
+    asked, days = buy_again.Parameters(NEW_YEAR, horizon_days=3), days_of(lines)
+    rows = buy_again.predict(days, buy_again.learn(days, asked), asked)
     chance = dict(rows.group_by("elapsed_days").agg(pl.col("buy_probability").mean()).iter_rows())
     assert chance[7] > 0.9 > 0.1 > chance[1]
 
 
 def test_buy_again_needs_two_days_and_enough_pairs() -> None:
-    few = buy_again.score(days_of([("a", "p", 1), ("a", "p", 8), ("b", "p", 1), ("b", "p", 1)]), AGAIN)
+    few = listed_again(days_of([("a", "p", 1), ("a", "p", 8), ("b", "p", 1), ("b", "p", 1)]), AGAIN)
     assert few["status"].to_list() == ["insufficient_data"] * 2
     loose = buy_again.Parameters(NEW_YEAR, min_pairs=1)
-    some = buy_again.score(days_of([("a", "p", 1), ("a", "p", 8), ("b", "p", 1), ("b", "p", 1)]), loose)
+    some = listed_again(days_of([("a", "p", 1), ("a", "p", 8), ("b", "p", 1), ("b", "p", 1)]), loose)
     assert some.select("customer_id", "product_id", "status", "observation_count").rows() == [
         ("a", "p", "ok", 2),
         ("b", None, "insufficient_data", 0),
     ]
-    gone = buy_again.score(
+    gone = listed_again(
         days_of([("a", "p", 1), ("a", "p", 8)]), loose, pl.DataFrame({"customer_id": ["a"], "product_id": ["p"]})
     )
     assert gone["status"].to_list() == ["insufficient_data"]
 
 
-AGAIN = buy_again.Parameters(NEW_YEAR)
 line = st.tuples(st.sampled_from("abcde"), st.sampled_from("uvwxyz"), st.integers(0, 364))
 
 
@@ -218,7 +230,7 @@ def test_neither_order_nor_cuts_change_a_byte(lines: list[Line], seed: int, cut:
     def everything(days: pl.DataFrame) -> list[str]:
         listed = recommendations.discover(days, recommendations.learn(days, SMALL), SMALL)
         return [
-            frame.write_csv() for frame in (listed, recommendations.related(days, SMALL), buy_again.score(days, again))
+            frame.write_csv() for frame in (listed, recommendations.related(days, SMALL), listed_again(days, again))
         ]
 
     assert everything(known) == everything(days_of(lines))

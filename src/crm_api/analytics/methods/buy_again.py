@@ -6,7 +6,7 @@ such pairs, of like frequency and like time over gap, were bought in a horizon i
 reference date and is the chance served for the next one. Cells with few pairs lean on all pairs of like frequency.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
 import numpy as np
@@ -44,15 +44,44 @@ class Parameters:
     """So many pairs in a cell weigh as much as all pairs of like frequency."""
 
 
-def score(days: pl.DataFrame, parameters: Parameters, suppressed: pl.DataFrame | None = None) -> pl.DataFrame:
-    """List for each customer of `days` (see `product_days.condense`) the products most likely bought again.
+@dataclass(frozen=True, slots=True)
+class Model:
+    """What was counted on the horizon before the reference date: everybody's usual gap, and pairs and hits by cell."""
 
-    `suppressed` as in `recommendations.discover`: left out before the list is cut. Returns the columns of
-    `OUTPUT_COLUMNS`, sorted by customer_id and rank; `observation_count` is the number of days on which the customer
-    bought the product. A customer without a product bought on two days has one row with `insufficient_data`, and so
-    has everybody when too few pairs were seen to learn from.
+    usual_gap: float
+    cells: pl.DataFrame
+    """often, late (numbers of the cell), n (pairs), hits (pairs bought in the horizon); sorted."""
+
+    @property
+    def pair_count(self) -> int:
+        """Number of pairs that the chances rest on."""
+        return int(self.cells["n"].sum())
+
+
+def learn(days: pl.DataFrame, parameters: Parameters) -> Model:
+    """Count on all customers' days (see `product_days.condense`) how often pairs came in the last horizon."""
+    begin = parameters.as_of - timedelta(days=parameters.horizon_days)
+    seen = _pairs(days, begin)
+    usual = int(seen["span"].sum()) / max(int((seen["count"] - 1).sum()), 1)
+    later = days.filter(pl.col("on").is_between(begin, parameters.as_of, closed="left"))
+    keys = ["customer_id", "product_id"]
+    hit = later.select(keys).unique().with_columns(hit=pl.lit(1, dtype=pl.Int64))
+    came = _placed(seen, usual, parameters).join(hit, on=keys, how="left")
+    cells = came.group_by("often", "late").agg(n=pl.len().cast(pl.Int64), hits=pl.col("hit").sum())
+    return Model(usual, cells.sort("often", "late"))
+
+
+def score(
+    days: pl.DataFrame, model: Model, parameters: Parameters, suppressed: pl.DataFrame | None = None
+) -> pl.DataFrame:
+    """List for each customer of `days`, who may be any part of all, the products most likely bought again.
+
+    The customers' days must be complete. `suppressed` as in `recommendations.discover`: left out before the list is
+    cut. Returns the columns of `OUTPUT_COLUMNS`, sorted by customer_id and rank; `observation_count` is the number of
+    days on which the customer bought the product. A customer without a product bought on two days has one row with
+    `insufficient_data`, and so has everybody when too few pairs were seen to learn from.
     """
-    predicted = predict(days, parameters)
+    predicted = predict(days, model, parameters)
     keys = ["customer_id", "product_id"]
     if suppressed is not None:
         everybody = suppressed.filter(pl.col("customer_id").is_null())["product_id"]
@@ -71,24 +100,16 @@ def score(days: pl.DataFrame, parameters: Parameters, suppressed: pl.DataFrame |
     return rows.select(OUTPUT_COLUMNS).sort("customer_id", "rank")
 
 
-def predict(days: pl.DataFrame, parameters: Parameters) -> pl.DataFrame:
+def predict(days: pl.DataFrame, model: Model, parameters: Parameters) -> pl.DataFrame:
     """Give every pair of customer and product, bought on two days or more, its chance; no rows with too few pairs."""
-    horizon = timedelta(days=parameters.horizon_days)
-    seen = _pairs(days, parameters.as_of - horizon)
-    seen = _placed(seen, seen, parameters)
-    later = days.filter(pl.col("on").is_between(parameters.as_of - horizon, parameters.as_of, closed="left"))
-    keys = ["customer_id", "product_id"]
-    came = seen.join(later.select(keys).unique().with_columns(hit=pl.lit(1, dtype=pl.Int64)), on=keys, how="left")
-    cells = came.group_by("often", "late").agg(n=pl.len().cast(pl.Int64), hits=pl.col("hit").sum())
-    often = cells.group_by("often").agg(often_n=pl.col("n").sum(), often_hits=pl.col("hits").sum())
-    hits, pairs = int(cells["hits"].sum()), max(int(cells["n"].sum()), 1)
-    now = _placed(_pairs(days, parameters.as_of), seen, parameters)
-    now = now.join(often, on="often", how="left").join(cells, on=["often", "late"], how="left")
+    often = model.cells.group_by("often").agg(often_n=pl.col("n").sum(), often_hits=pl.col("hits").sum())
+    now = _placed(_pairs(days, parameters.as_of), model.usual_gap, parameters)
+    now = now.join(often, on="often", how="left").join(model.cells, on=["often", "late"], how="left")
     now = now.with_columns(pl.col("n", "hits", "often_n", "often_hits").fill_null(0))
-    lean = parameters.leaning
-    like = (pl.col("often_hits") + lean * hits / pairs) / (pl.col("often_n") + lean)
+    lean, overall = parameters.leaning, int(model.cells["hits"].sum()) / max(model.pair_count, 1)
+    like = (pl.col("often_hits") + lean * overall) / (pl.col("often_n") + lean)
     chance = ((pl.col("hits") + lean * like) / (pl.col("n") + lean)).round(_DIGITS).alias("buy_probability")
-    if pairs < parameters.min_pairs:
+    if model.pair_count < parameters.min_pairs:
         now = now.clear()
     return now.select(
         "customer_id",
@@ -107,8 +128,9 @@ def backtest(days: pl.DataFrame, parameters: Parameters) -> Backtest:
     recency_area_under_curve (of ordering by the latest purchase alone), predicted_count and observed_count.
     """
     cut_on = parameters.as_of - timedelta(days=parameters.horizon_days)
-    known = Parameters(cut_on, parameters.horizon_days, parameters.length, parameters.min_pairs, parameters.leaning)
-    predicted = predict(days.filter(pl.col("on") < cut_on), known)
+    asked = replace(parameters, as_of=cut_on)
+    before = days.filter(pl.col("on") < cut_on)
+    predicted = predict(before, learn(before, asked), asked)
     if predicted.is_empty():
         reason = f"Fewer than {parameters.min_pairs} products were bought on two days by their customers."
         return no_backtest(MODEL, cut_on, parameters.as_of, "insufficient_data", reason)
@@ -141,9 +163,8 @@ def _pairs(days: pl.DataFrame, as_of: date) -> pl.DataFrame:
     )
 
 
-def _placed(pairs: pl.DataFrame, seen: pl.DataFrame, parameters: Parameters) -> pl.DataFrame:
-    """Put pairs into cells of like frequency and like time over gap; everybody's gap is that of the pairs seen."""
-    usual = int(seen["span"].sum()) / max(int((seen["count"] - 1).sum()), 1)
+def _placed(pairs: pl.DataFrame, usual: float, parameters: Parameters) -> pl.DataFrame:
+    """Put pairs into cells of like frequency and like time over gap."""
     gap = (pl.col("span") + usual) / pl.col("count")
     frequency = 1 - (-parameters.horizon_days / gap).exp()
     lateness = pl.col("elapsed") / gap
