@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from crm_api.core.placement import prepare
+from crm_api.core.placement import prepare, reference
 
 revision = "0019"
 down_revision = "0018"
@@ -32,6 +32,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["purpose"], ["purpose.name"], name="fk_advertising_audience_purpose"),
         sa.CheckConstraint("phone_form IN ('digits', 'e164')", name="ck_advertising_audience_phone_form"),
     )
+    reference(op, "advertising_audience")
     op.create_index("ix_advertising_audience_segment_id", "advertising_audience", ["segment_id", "id"])
     op.create_index("ix_advertising_audience_purpose", "advertising_audience", ["purpose"])
     op.create_table(
@@ -53,6 +54,7 @@ def upgrade() -> None:
             "status IN ('running', 'ready', 'acknowledged', 'replaced', 'failed')", name="ck_advertising_export_status"
         ),
     )
+    reference(op, "advertising_export")
     op.create_table(
         "advertising_identifier",
         sa.Column("audience_id", sa.Uuid, nullable=False),

@@ -228,6 +228,16 @@ async def test_one_export_is_made_at_a_time_and_a_cancelled_one_comes_to_nothing
     assert [each["status"] for each in (await api.get(path, expect=200))["data"]] == ["ready", "failed"]
 
 
+async def test_an_export_that_is_asked_for_again_by_its_key_is_the_same(api: Api, ads: Advertiser) -> None:
+    await ads.open()
+    path = f"/v1/advertising-audiences/{ads.audience}/exports"
+    first = await api.send("POST", path, expect=202, headers={"Idempotency-Key": "monday"})
+    await ads.builder.catch_up()
+    again = await api.send("POST", path, expect=202, headers={"Idempotency-Key": "monday"})
+    assert (again.json(), again.headers["idempotent-replayed"]) == (first.json(), "true")
+    assert (await api.post(path, expect=202))["number"] == 2
+
+
 async def test_acknowledging_in_a_race_counts_once(api: Api, ads: Advertiser, database: Database) -> None:
     await ads.register("ann", "email")
     await ads.open()
