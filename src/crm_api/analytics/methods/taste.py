@@ -2,6 +2,7 @@
 
 Method: per category, the number of a customer's lines in it, out of the lines in a wider base (all food, say), follows
 a zero-inflated beta-binomial: shares differ between customers as Beta(alpha, beta), and some people never buy it.
+Who leaves a category out has fewer lines, so the share of people who never buy it depends on their number of lines.
 Fitted by maximum likelihood over all customers with enough lines (see `beta_binomial`).
 
 Rules, stated once:
