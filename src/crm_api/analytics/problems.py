@@ -1,5 +1,6 @@
 """Problem
 ├── RunNotFound       404  no such run
+├── ModelNotFound     404  no such model
 ├── NothingPublished  404  no run of the model has been published, or none as of that date
 ├── BacktestNotFound  404  the run has no backtest, or no picture of it
 ├── NothingToApprove  409  the run waits for nobody's approval
@@ -19,6 +20,10 @@ from ..core.problems import Problem
 
 class RunNotFound(Problem, status=404, code="run-not-found", title="No such run"):
     """No analytics run has this id. `GET /v1/analytics/runs` lists those there are."""
+
+
+class ModelNotFound(Problem, status=404, code="model-not-found", title="No such model"):
+    """There is no model of this name; `detail` names those there are."""
 
 
 class NothingPublished(Problem, status=404, code="nothing-published", title="No such run has been published"):

@@ -16,13 +16,16 @@ from ..core.route import Route
 from ..core.streams import MEDIA_TYPES, stream, wants
 from ..customers.problems import CustomerNotFound
 from . import score_queries as queries
+from .explain_queries import read_explanation
+from .explain_schemas import ScoreExplanation
 from .outputs import OUTPUTS, Output
-from .problems import NothingPublished, RowsDropped, RunNotFound
+from .problems import ModelNotFound, NothingPublished, RowsDropped, RunNotFound
 from .score_schemas import PAGES, PARAMS, CustomerScores, ScoreParams, class_name, example
 from .score_tables import score_table
 
 router = APIRouter(prefix="/v1", tags=["Scores"], route_class=Route)
 CanRead = Annotated[Principal, Security(authorize, scopes=["scores:read"])]
+CanExplain = Annotated[Principal, Security(authorize, scopes=["scores:read", "touchpoints:read"])]
 
 
 def csv_example(output: Output, currency: str = "USD") -> str:
@@ -106,3 +109,22 @@ async def read_customer_scores(customer_id: UUID, reads: Reads, who: CanRead) ->
         raise CustomerNotFound(f"No customer has the id {customer_id}")
     scores = [queries.of_one(output, customer_id, rows[model]) for model, output in OUTPUTS.items()]
     return answer({"customer_id": customer_id, "data": scores})
+
+
+@router.get(
+    "/customers/{customer_id:uuid}/scores/{model}/explain",
+    summary="Explain a customer's score",
+    response_model=ScoreExplanation,
+    responses=problems(CustomerNotFound, ModelNotFound),
+)
+async def explain_customer_score(customer_id: UUID, model: str, reads: Reads, who: CanExplain) -> Response:
+    """Answer what the current run of a model says of a customer, and the purchases and refunds that it was told from:
+    those of the run's kinds, before its reference date, up to its watermark. What was erased since is missing.
+
+    Scopes: scores:read, touchpoints:read.
+    """
+    if model not in OUTPUTS:
+        raise ModelNotFound(f"{model!r} is none of {', '.join(OUTPUTS)}")
+    if await reads.row(queries.IS_CUSTOMER, customer_id=customer_id) is None:
+        raise CustomerNotFound(f"No customer has the id {customer_id}")
+    return answer(await read_explanation(reads, OUTPUTS[model], customer_id))

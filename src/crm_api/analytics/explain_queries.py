@@ -1,0 +1,100 @@
+"""Statements about what a score rests on."""
+
+from collections.abc import Mapping
+from datetime import date, datetime, time
+from typing import Any, Final
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import orjson
+from sqlalchemy import ARRAY, Text, Uuid, any_, bindparam, func, or_, select
+
+from ..core.money import decimal_text
+from ..core.read import Prepared, Reader
+from ..touchpoints.models import Touchpoint
+from .models import SCORES, AnalyticsModel, AnalyticsRun
+from .outputs import Output
+from .score_queries import OF_ONE, Document, of_one
+
+MOST_INPUTS: Final = 50
+_REFUND: Final = "order.refunded"
+_RUN: Final = Prepared(
+    select(AnalyticsRun.id, AnalyticsRun.parameters, AnalyticsRun.watermark)
+    .join(AnalyticsModel, AnalyticsModel.current_run_id == AnalyticsRun.id)
+    .where(AnalyticsModel.model == bindparam("model"))
+)
+_is_refund: Final = or_(Touchpoint.kind == _REFUND, func.coalesce(Touchpoint.amount_minor, 0) < 0)
+_USED: Final = (
+    Touchpoint.customer_id == bindparam("customer_id", type_=Uuid),
+    Touchpoint.kind == any_(bindparam("kinds", type_=ARRAY(Text))),
+    Touchpoint.occurred_at < bindparam("until", type_=Touchpoint.occurred_at.type),
+    Touchpoint.recorded_at <= bindparam("watermark", type_=Touchpoint.recorded_at.type),
+)
+_SUMS: Final = Prepared(
+    select(
+        func.count().filter(~_is_refund).label("purchase_count"),
+        func.count().filter(_is_refund).label("refund_count"),
+        func.min(Touchpoint.occurred_at).filter(~_is_refund).label("first_at"),
+        func.max(Touchpoint.occurred_at).filter(~_is_refund).label("last_at"),
+        func.coalesce(func.sum(Touchpoint.amount_minor).filter(~_is_refund), 0).label("paid"),
+        func.coalesce(func.sum(func.abs(Touchpoint.amount_minor)).filter(_is_refund), 0).label("refunded"),
+    ).where(*_USED)
+)
+_NEWEST: Final = Prepared(
+    select(Touchpoint.id)
+    .add_columns(Touchpoint.kind, Touchpoint.occurred_at, Touchpoint.amount_minor, Touchpoint.currency)
+    .where(*_USED)
+    .order_by(Touchpoint.occurred_at.desc(), Touchpoint.id)
+    .limit(MOST_INPUTS + 1)
+)
+READINGS: Final = {model: Prepared(OF_ONE[model]) for model in SCORES}
+
+
+async def read_explanation(reader: Reader, output: Output, customer_id: UUID) -> Document:
+    """Answer a score of the current run, and the touchpoints it rests on: those that the run read of this customer."""
+    rows = await reader.rows(READINGS[output.model], customer_id=customer_id)
+    score = of_one(output, customer_id, rows)
+    run = await reader.row(_RUN, model=output.model)
+    if run is None:
+        return {"score": score, "parameters": None, "watermark": None, "inputs": None, "touchpoints": []}
+    parameters = orjson.loads(run["parameters"])
+    zone = ZoneInfo(parameters["time_zone"])
+    used: dict[str, Any] = {
+        "customer_id": customer_id,
+        "kinds": parameters["kinds"],
+        "until": datetime.combine(date.fromisoformat(parameters["as_of"]), time(), zone),
+        "watermark": run["watermark"],
+    }
+    sums, newest = await reader.row(_SUMS, **used), await reader.rows(_NEWEST, **used)
+    assert sums is not None  # noqa: S101  # sums are always a row
+    return {
+        "score": score,
+        "parameters": parameters,
+        "watermark": run["watermark"],
+        "inputs": _inputs(sums, zone, parameters["currency"], len(newest) <= MOST_INPUTS),
+        "touchpoints": [_touchpoint(row) for row in newest[:MOST_INPUTS]],
+    }
+
+
+def _inputs(sums: Mapping[str, Any], zone: ZoneInfo, currency: str, is_complete: bool) -> Document:
+    def day(at: datetime | None) -> date | None:
+        return None if at is None else at.astimezone(zone).date()
+
+    def money(minor: Any) -> Document:
+        return {"amount": decimal_text(int(minor), currency), "currency": currency}
+
+    return {
+        "purchase_count": sums["purchase_count"],
+        "refund_count": sums["refund_count"],
+        "first_purchase_on": day(sums["first_at"]),
+        "last_purchase_on": day(sums["last_at"]),
+        "paid": money(sums["paid"]),
+        "refunded": money(sums["refunded"]),
+        "is_complete": is_complete,
+    }
+
+
+def _touchpoint(row: Mapping[str, Any]) -> Document:
+    minor, currency = row["amount_minor"], row["currency"]
+    amount = None if minor is None else {"amount": decimal_text(minor, currency), "currency": currency}
+    return {"id": row["id"], "kind": row["kind"], "occurred_at": row["occurred_at"], "amount": amount}
