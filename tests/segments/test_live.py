@@ -15,7 +15,7 @@ from crm_api.core.changes import ChangeMark, WatchedTopic
 from crm_api.core.db import Database
 from crm_api.core.trail import OutboxEvent
 from crm_api.customers.models import Customer
-from crm_api.segments.models import Membership, MembershipDue, SegmentTopic, StaleMembership
+from crm_api.segments.models import Membership, MembershipDue, SegmentTopic, SegmentVersion, StaleMembership
 
 from ..calling import Api, problem
 from .conftest import MOST, Builder, Register
@@ -237,6 +237,29 @@ async def test_a_chain_of_segments_follows_in_one_job(api: Api, builder: Builder
     await builder.finish(job)
     assert [await builder.members(each) for each in ids] == [["Ann"], [], ["Ann"], [], ["Ann"]]
     assert await builder.worker.claim() == []
+
+
+async def test_a_segment_that_cannot_be_followed_hinders_no_other(
+    api: Api, builder: Builder, register: Register, database: Database
+) -> None:
+    ann = await register("Ann", country="AT")
+    broken, sound = [await builder.define(name, GERMANS) for name in ("Broken", "Sound")]
+    for each in (broken, sound):
+        await builder.build(each)
+    async with database.session() as session:  # as a later release might leave it
+        gone = update(SegmentVersion).where(SegmentVersion.segment_id == broken)
+        await session.execute(gone.values(definition={"field": "gone", "eq": 1}))
+    await api.patch(f"/v1/customers/{ann}", {"addresses": [{"country": "DE"}]}, expect=200)
+    [job] = await builder.worker.claim()
+    assert (await builder.finish(job))[-1]["state"] == "succeeded"
+    assert await builder.members(sound) == ["Ann"]
+    [build] = await builder.worker.claim()
+    assert (build["kind"], build["arguments"]["segment_id"]) == ("segment-build", broken)
+    assert (await builder.worker.step(build))["state"] == "failed"
+    told = await api.get(f"/v1/jobs/{build['id']}", expect=200)
+    assert told["problem"]["code"] == "invalid-audience"
+    assert await builder.worker.claim() == [], "and nothing is tried for ever"
+    assert (await api.get("/v1/segments?status=built", expect=200))["data"] != []
 
 
 async def test_too_many_at_once_are_a_build(builder: Builder, register: Register, database: Database) -> None:

@@ -54,6 +54,7 @@ WITH due AS (
 )
 INSERT INTO stale_membership (segment_id, customer_id) SELECT segment_id, customer_id FROM due ON CONFLICT DO NOTHING
 """).bindparams(_AT)
+SEGMENT_IS_DUE: Final = text("UPDATE segment SET due_at = :at WHERE id = :segment_id").bindparams(_AT, _SEGMENT)
 _IS_DUE: Final = "s.due_at <= :at AND s.status = 'built' AND s.archived_at IS NULL"
 DUE_SEGMENTS: Final = text(f"SELECT s.id FROM segment s WHERE {_IS_DUE} ORDER BY s.id").bindparams(_AT)  # noqa: S608  # ours
 STALE: Final = text("""

@@ -14,13 +14,15 @@ from typing import Final
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+import structlog
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ...audience import Moment, condition
-from ...audience.problems import audience_at
+from ...audience.problems import InvalidAudience, audience_at
 from ...core.changes import mark
 from ...core.clock import now
-from ...core.trail import emit
+from ...core.trail import emit, savepoint
 from ...customers.catalog import LivingCatalog, with_custom_fields
 from ...jobs.kinds import Due, JobKind, Step
 from ...jobs.models import Job
@@ -33,6 +35,8 @@ LIVE: Final = "segment-live"
 MOST_AT_ONCE: Final = 10_000
 """Customers of one segment that are looked at by themselves; more are a build."""
 _MARKS_IN_A_STEP: Final = 20_000
+_TOO_LONG: Final = "57014"  # query_canceled, which is what the end of statement_timeout is told as
+log = structlog.get_logger()
 
 
 def live_segments(catalog: LivingCatalog, build: JobKind, zone: ZoneInfo, most: int = MOST_AT_ONCE) -> JobKind:
@@ -62,7 +66,7 @@ async def _step(
         await refresh(session, build, segment_id, moment, by=job.created_by)
     # Jobs come before segments, as when a job ends, so that nobody waits in a circle.
     for segment_id in [segment_id for segment_id, count in stale if count <= most]:
-        entering, leaving, looked_at = await _look_again(session, catalog, segment_id, moment)
+        entering, leaving, looked_at = await _follow(session, catalog, segment_id, moment)
         entered, left, seen = entered + entering, left + leaving, seen + looked_at
     counts = {"marks": taken, "looked_at": seen, "entered": entered, "left": left}
     # Whoever moved may be asked for by other segments; the marks of it are written when this step ends.
@@ -82,6 +86,24 @@ async def _take_marks(session: AsyncSession) -> int:
     if everybody := {each.topic for each in marks if each.customer_id is None}:
         await session.execute(live_queries.SEGMENTS_ARE_DUE, {"topics": list(everybody), "at": now()})
     return len(marks)
+
+
+async def _follow(
+    session: AsyncSession, catalog: LivingCatalog, segment_id: UUID, moment: Moment
+) -> tuple[int, int, int]:
+    """Look again, as `_look_again` does; a segment of which that is refused, or takes too long, is built instead, so
+    that it hinders no other, and its build says what is wrong.
+    """
+    try:
+        async with savepoint(session):
+            return await _look_again(session, catalog, segment_id, moment)
+    except (InvalidAudience, DBAPIError) as error:
+        if isinstance(error, DBAPIError) and getattr(error.orig, "sqlstate", None) != _TOO_LONG:
+            raise
+        log.warning("segment_not_followed", segment_id=str(segment_id), reason=type(error).__name__)
+    await session.execute(live_queries.FORGET_STALE, {"segment_id": segment_id})
+    await session.execute(live_queries.SEGMENT_IS_DUE, {"segment_id": segment_id, "at": moment.now})
+    return 0, 0, 0
 
 
 async def _look_again(
