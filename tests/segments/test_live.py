@@ -350,6 +350,25 @@ async def test_a_check_finds_what_was_missed_mends_it_and_says_so(
     assert await events(database) == [{"id": segment_id, "customers": 2}]
 
 
+async def test_a_check_that_fails_is_not_asked_for_again_at_once(
+    builder: Builder, database: Database, later: Callable[..., Any]
+) -> None:
+    broken, sound = [await builder.define(name, GERMANS) for name in ("Broken", "Sound")]
+    for each in (broken, sound):
+        await builder.build(each)
+    async with database.session() as session:
+        gone = update(SegmentVersion).where(SegmentVersion.segment_id == broken)
+        await session.execute(gone.values(definition={"field": "gone", "eq": 1}))
+    async with later(hours=25) as then:
+        checks = [job for job in await then.worker.claim() if job["kind"] == "segment-check"]
+        assert {job["arguments"]["segment_id"] for job in checks} == {broken, sound}
+        assert sorted([(await then.worker.step(job))["state"] for job in checks]) == ["failed", "succeeded"]
+        assert await then.worker.claim() == []
+    async with later(hours=50) as then:
+        checks = [job for job in await then.worker.claim() if job["kind"] == "segment-check"]
+        assert {job["arguments"]["segment_id"] for job in checks} == {broken, sound}
+
+
 async def events(database: Database) -> list[dict[str, Any]]:
     """What was told of drift."""
     wanted = select(OutboxEvent.data).where(OutboxEvent.type == "segment.drifted")

@@ -70,9 +70,13 @@ SELECT EXISTS (SELECT FROM change_mark) OR EXISTS (SELECT FROM membership_due WH
   )
 """).bindparams(_AT)  # noqa: S608  # ours
 UNCHECKED: Final = text("""
-SELECT id FROM segment
-WHERE status = 'built' AND archived_at IS NULL AND greatest(checked_at, built_at) < :at ORDER BY built_at LIMIT 5
+SELECT s.id FROM segment s
+WHERE s.status = 'built' AND s.archived_at IS NULL AND greatest(s.checked_at, s.built_at) < :at AND NOT EXISTS (
+  SELECT FROM job j WHERE j.singleton_key = 'segment-check:' || s.id AND j.finished_at >= :at
+)
+ORDER BY s.built_at LIMIT 5
 """).bindparams(_AT)
+"""Those to be checked; one whose check failed, or was cancelled, rests for as long as one that succeeded."""
 AWAITED: Final = text("""
 SELECT c.id FROM unnest(CAST(:customer_ids AS uuid[])) AS c (id)
 WHERE EXISTS (SELECT FROM change_mark m WHERE m.customer_id = c.id OR m.customer_id IS NULL)
