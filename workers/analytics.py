@@ -25,6 +25,7 @@ from crm_api.jobs.schemas import ClaimedJob
 from .buying import churn_model, lifetime_value_model
 from .draw import NotDrawn, svg
 from .models import Block, Model, Outcome
+from .prices import PriceModel
 from .rfm import RfmModel
 from .work import CannotBeDone, Report
 
@@ -32,6 +33,7 @@ MODELS: Final[dict[str, Callable[[Mapping[str, Any]], Model]]] = {
     "rfm": RfmModel,
     "lifetime_value": lifetime_value_model,
     "churn": churn_model,
+    "price_sensitivity": PriceModel,
 }
 """How each model is made of a run's parameters."""
 CUSTOMERS_IN_A_RANGE: Final = 100_000
@@ -116,7 +118,8 @@ class _Computation:
         """Read one range, from its start again when the stream breaks off."""
         for tries_left in reversed(range(_TRIES)):
             try:
-                return await _condensed(model, analytics.stream_facts(self._api, self._run_id, customers))
+                feed = analytics.stream_facts if model.reads == "facts" else analytics.stream_lines
+                return await _condensed(model, feed(self._api, self._run_id, customers))
             except ApiInterrupted:
                 if not tries_left:
                     raise

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
-from typing import Any, Final, Protocol
+from typing import Any, Final, Literal, Protocol
 
 import polars as pl
 
@@ -74,6 +74,8 @@ class BuyingModel:
     """A range of customers is reduced to histories once all of it was read: up to the reference date, and for the
     backtest up to the cut, with what came after it.
     """
+
+    reads: Literal["facts"] = "facts"
 
     def __init__(self, method: Method, parameters: Mapping[str, Any], held_back_days: int) -> None:
         self.code_version = f"{__version__}+{method.output.model}.{method.version}"

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import polars as pl
 
@@ -32,6 +32,10 @@ class Outcome:
 
 class Model(Protocol):
     """One model in one run. All calls may block for a while; `condense` may be called beside any other."""
+
+    @property
+    def reads(self) -> Literal["facts", "lines"]:
+        """Which feed of the run it wants."""
 
     @property
     def code_version(self) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import date
-from typing import Any
+from typing import Any, Literal
 
 import polars as pl
 
@@ -18,6 +18,7 @@ from .work import CannotBeDone
 class RfmModel:
     """Recency, frequency and money. Of each customer a row of totals is kept, of the facts nothing."""
 
+    reads: Literal["facts"] = "facts"
     code_version = f"{__version__}+rfm.{rfm.VERSION}"
 
     def __init__(self, parameters: Mapping[str, Any]) -> None:

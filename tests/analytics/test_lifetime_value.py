@@ -71,7 +71,7 @@ async def test_a_worker_estimates_what_the_api_knows_in_any_ranges(api: Api, com
 async def _reads_of_one(api: Api, customers: list[str], run: dict[str, Any]) -> None:
     """The page, the stream of objects and the customer's own scores say the same."""
     page = (await api.get("/v1/scores/lifetime_value", params={"limit": 3}))["data"]
-    [none_yet, score, _] = (await api.get(f"/v1/customers/{customers[0]}/scores"))["data"]
+    [none_yet, score, *_] = (await api.get(f"/v1/customers/{customers[0]}/scores"))["data"]
     assert (none_yet["model"], none_yet["status"], none_yet["run_id"]) == ("rfm", "insufficient_data", None)
     assert score == page[0]
     assert score["expected_purchases"] > 0

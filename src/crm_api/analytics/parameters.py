@@ -94,6 +94,22 @@ class ChurnParameters(Parameters):
     ] = "day"
 
 
+class PriceSensitivityParameters(Parameters):
+    """What a run of `price_sensitivity` is asked for."""
+
+    interval: Annotated[
+        float, Field(ge=0.5, le=0.99, description="How likely a customer's share is to lie in the interval")
+    ] = 0.9
+    min_lines: Annotated[int, Field(ge=2, le=1000, description="Order lines it takes to be judged")] = 20
+    without_departments: Annotated[
+        tuple[Annotated[str, StringConstraints(min_length=1, max_length=200)], ...],
+        Field(max_length=50, description="Departments whose prices say nothing: fuel, vouchers"),
+    ] = ()
+    backtest_days: Annotated[
+        int, Field(ge=7, le=1825, description="The last so many days before `as_of` are held back, and predicted")
+    ] = 90
+
+
 PURCHASES: Final[dict[str, Any]] = {
     "as_of": "2018-01-01",
     "kinds": ["order.placed", "order.refunded"],
@@ -129,4 +145,17 @@ class ChurnRun(Input):
 
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"model": "churn", "parameters": {**PURCHASES, "horizon_days": 90}}]}
+    )
+
+
+class PriceSensitivityRun(Input):
+    """Who buys at list price, and who waits for discounts."""
+
+    model: Literal["price_sensitivity"]
+    parameters: PriceSensitivityParameters
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"model": "price_sensitivity", "parameters": {**PURCHASES, "without_departments": ["FUEL"]}}]
+        }
     )

@@ -1,7 +1,7 @@
 """Pictures of backtests as Vega-Lite: what was predicted beside what happened, under a title that says the finding."""
 
 from dataclasses import dataclass
-from math import isfinite
+from math import isfinite, isnan
 from typing import Any, Final
 
 import polars as pl
@@ -47,7 +47,25 @@ def churn_told(backtest: Backtest) -> Told:
     return Told(found, "Share who did not buy", True, 1 - figures["auc"], "1 less the area under the ROC curve")
 
 
-TELLING: Final = {"lifetime_value": lifetime_value_told, "churn": churn_told}
+def price_sensitivity_told(backtest: Backtest) -> Told:
+    """Say how those who were told apart bought later."""
+    figures = backtest.figures
+    later = (figures["full_price_buyers_later_rate"], figures["discount_buyers_later_rate"])
+    full, discount = ("none" if isnan(rate) else f"{rate:.0%}" for rate in later)
+    return Told(
+        f"Full-price buyers later paid list price for {full} of their lines, discount buyers for {discount}",
+        "Share of lines at list price",
+        True,
+        figures["mean_absolute_error"] / figures["mean_absolute_error_of_one_share"],
+        "mean absolute error beside that of one share for all",
+    )
+
+
+TELLING: Final = {
+    "lifetime_value": lifetime_value_told,
+    "churn": churn_told,
+    "price_sensitivity": price_sensitivity_told,
+}
 
 
 def _missed(predicted: float, observed: float) -> str:

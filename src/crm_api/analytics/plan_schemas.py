@@ -7,7 +7,7 @@ from pydantic import ConfigDict, Field, create_model
 
 from ..core.schemas import Input, Instant, Output, Params
 from . import outputs
-from .parameters import ChurnParameters, LifetimeValueParameters, Parameters, RfmParameters
+from .parameters import ChurnParameters, LifetimeValueParameters, Parameters, PriceSensitivityParameters, RfmParameters
 from .schemas import Model
 from .score_schemas import class_name
 
@@ -15,6 +15,7 @@ PARAMETERS: Final[dict[str, type[Parameters]]] = {
     "rfm": RfmParameters,
     "lifetime_value": LifetimeValueParameters,
     "churn": ChurnParameters,
+    "price_sensitivity": PriceSensitivityParameters,
 }
 """What a run of each model can be asked for."""
 _PLAN: dict[str, Any] = {"parameters": {"currency": "EUR"}, "at": "02:00", "enabled": True}

@@ -30,7 +30,7 @@ from sqlalchemy.orm import aliased
 
 from ..core.read import Prepared, Reader, raw_json
 from ..customers.models import Customer
-from ..touchpoints.models import Touchpoint
+from ..touchpoints.models import OrderItem, Product, Touchpoint
 from .models import AnalyticsBacktest, AnalyticsModel, AnalyticsPlan, AnalyticsRun, AnalyticsRunPart
 from .problems import BacktestNotFound, RunNotFound
 from .rules import KEPT_RUNS, NOBODY_SCORED
@@ -157,6 +157,31 @@ def facts(
     if before is not None:
         statement = statement.where(Touchpoint.customer_id < literal(before, Uuid))
     return statement
+
+
+def lines(
+    watermark: datetime, kinds: Sequence[str], first: UUID | None, before: UUID | None
+) -> Select[*tuple[Any, ...]]:
+    """Lines of the orders that `facts` answers, each with the place of its product in the tree, in no order."""
+    read = facts(watermark, kinds, first, before).add_columns(Touchpoint.id.label("touchpoint_id")).subquery("read")
+    is_its = and_(OrderItem.customer_id == read.c.customer_id, OrderItem.touchpoint_id == read.c.touchpoint_id)
+    return (
+        select(read.c.customer_id)
+        .add_columns(
+            read.c.kind,
+            read.c.occurred_us,
+            read.c.currency,
+            OrderItem.sku,
+            cast(OrderItem.quantity * 1000, BigInteger).label("quantity_thousandths"),
+            OrderItem.paid_minor,
+            OrderItem.list_minor,
+            Product.department,
+            Product.category,
+            Product.product_type,
+        )
+        .join(OrderItem, is_its)
+        .outerjoin(Product, Product.sku == OrderItem.sku)
+    )
 
 
 def _is_outlived() -> ColumnElement[bool]:

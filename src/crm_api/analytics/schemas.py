@@ -7,9 +7,9 @@ from pydantic import ConfigDict, Discriminator, Field, StringConstraints, Tag
 
 from ..core.schemas import Day, Input, Instant, ListParams, NextCursor, Output, Params
 from .outputs import Status
-from .parameters import PURCHASES, ChurnRun, LifetimeValueRun, RfmRun
+from .parameters import PURCHASES, ChurnRun, LifetimeValueRun, PriceSensitivityRun, RfmRun
 
-Model = Literal["rfm", "lifetime_value", "churn"]
+Model = Literal["rfm", "lifetime_value", "churn", "price_sensitivity"]
 RunState = Literal[
     "queued",
     "running",
@@ -41,7 +41,8 @@ def _model_of(asked: Any) -> str:
 RunRequest = Annotated[
     Annotated[RfmRun, Tag("rfm")]
     | Annotated[LifetimeValueRun, Tag("lifetime_value")]
-    | Annotated[ChurnRun, Tag("churn")],
+    | Annotated[ChurnRun, Tag("churn")]
+    | Annotated[PriceSensitivityRun, Tag("price_sensitivity")],
     Discriminator(_model_of),
     Field(examples=[{"model": "rfm", "parameters": PURCHASES}]),
 ]

@@ -37,17 +37,66 @@ def _as_purchases(facts: pl.DataFrame) -> pl.DataFrame:
     return named.with_columns(pl.col("occurred_at").cast(_INSTANTS))
 
 
+_LINES: Final = {
+    "customer_id": pl.String(),
+    "kind": pl.String(),
+    "occurred_us": pl.Int64(),
+    "currency": pl.String(),
+    "sku": pl.String(),
+    "quantity_thousandths": pl.Int64(),
+    "paid_minor": pl.Int64(),
+    "list_minor": pl.Int64(),
+    "department": pl.String(),
+    "category": pl.String(),
+    "product_type": pl.String(),
+}
+
+
+def read_lines(lines: bytes, columns: Sequence[str]) -> pl.DataFrame:
+    """Read lines of a stream of order lines, without their header."""
+    schema = {name: _LINES[name] for name in columns}
+    return _as_items(pl.read_csv(io.BytesIO(lines), has_header=False, schema=schema))
+
+
+def no_lines() -> pl.DataFrame:
+    """Answer a feed without an order line, which has all columns nevertheless."""
+    return _as_items(pl.DataFrame(schema=_LINES))
+
+
+def _as_items(lines: pl.DataFrame) -> pl.DataFrame:
+    named = lines.rename({"occurred_us": "occurred_at", "quantity_thousandths": "quantity"})
+    return named.with_columns(pl.col("occurred_at").cast(_INSTANTS))
+
+
+def items(lines: pl.DataFrame, zone: str, before: date, currency: str) -> pl.DataFrame:
+    """Give order lines the local date `on`, and leave out what lies not before a date. `quantity` stays in thousandths.
+
+    Errors: MixedCurrencies.
+    """
+    known = _known(lines, zone, before)
+    _refuse_others(known, currency)
+    return known
+
+
 def dated(facts: pl.DataFrame, zone: str, before: date, currency: str) -> pl.DataFrame:
     """Give facts the local date `on`, leave out what lies not before a date, and call money `amount_minor`, as
     `methods.purchases` wants them. Errors: MixedCurrencies.
     """
+    known = _known(facts, zone, before)
+    _refuse_others(known.filter(pl.col("amount").is_not_null()), currency)
+    return known.select("customer_id", "kind", "on", pl.col("amount").alias("amount_minor"))
+
+
+def _known(facts: pl.DataFrame, zone: str, before: date) -> pl.DataFrame:
     on = pl.col("occurred_at").dt.convert_time_zone(zone).dt.date()
-    known = facts.with_columns(on.alias("on")).filter(pl.col("on") < before)
-    foreign = known.filter(pl.col("amount").is_not_null() & pl.col("currency").ne_missing(pl.lit(currency)))
+    return facts.with_columns(on.alias("on")).filter(pl.col("on") < before)
+
+
+def _refuse_others(known: pl.DataFrame, currency: str) -> None:
+    foreign = known.filter(pl.col("currency").ne_missing(pl.lit(currency)))
     if foreign.height:
         others = ", ".join(sorted(name or "no currency" for name in foreign["currency"].unique()))
         raise MixedCurrencies(f"The run is in {currency}; the purchases also hold {others}.")
-    return known.select("customer_id", "kind", "on", pl.col("amount").alias("amount_minor"))
 
 
 def write_rows(output: Output, scores: pl.DataFrame, currency: str | None = None) -> pl.DataFrame:

@@ -1,17 +1,19 @@
 """HTTP of runs, for the worker that computes one."""
 
+from collections.abc import Callable
 from typing import Annotated, Any, Final
 from uuid import UUID
 
 import orjson
 from fastapi import APIRouter, Query, Request, Security
+from sqlalchemy import Select
 from starlette.responses import Response
 
 from ..access import Principal, authorize, authorize_once
 from ..core.batch_document import CSV, NDJSON
 from ..core.db import Reads, Session
 from ..core.problems import BodyTooLarge, InvalidRequest, NotAcceptable, UnsupportedMediaType, problems
-from ..core.read import answer
+from ..core.read import Reader, answer
 from ..core.route import Route
 from ..core.spool import Spool
 from ..core.streams import stream, wants
@@ -32,6 +34,11 @@ CanWrite = Annotated[Principal, Security(authorize_once, scopes=["scores:write"]
 _FACTS: Final = (
     "customer_id,kind,occurred_us,amount_minor,currency\n"
     "0198c5a0-5d3f-7c3a-9f0e-2b7d4c1e8a77,order.placed,1769850600000000,433016,USD\n"
+)
+_LINES: Final = (
+    "customer_id,kind,occurred_us,currency,sku,quantity_thousandths,paid_minor,list_minor,department,category,"
+    "product_type\n0198c5a0-5d3f-7c3a-9f0e-2b7d4c1e8a77,order.placed,1769850600000000,USD,1029743,1000,199,249,GROCERY,"
+    "BREAD,RYE BREAD\n"
 )
 _BODY: Final[dict[str, Any]] = {
     "requestBody": {
@@ -87,13 +94,39 @@ async def stream_analytics_facts(
 
     Scope: touchpoints:read.
     """
+    return await _fed(request, run_id, params, reads, queries.facts)
+
+
+@router.get(
+    "/{run_id:uuid}/lines",
+    summary="Stream the order lines of a run",
+    response_class=Response,
+    responses={
+        200: {"description": "A line a line", "content": {CSV: {"schema": {"type": "string"}, "example": _LINES}}},
+        **problems(RunNotFound, NotAcceptable),
+    },
+)
+async def stream_analytics_lines(
+    request: Request, run_id: UUID, params: Annotated[FactsParams, Query()], reads: Reads, who: CanSeeTouchpoints
+) -> Response:
+    """Stream the lines of the orders among a run's facts, each with the place of its product in the tree; what is not
+    registered as a product has none. `quantity_thousandths` is a whole number, amounts are in minor units of the
+    order's currency, and the price actually paid is `paid_minor`.
+
+    Scope: touchpoints:read.
+    """
+    return await _fed(request, run_id, params, reads, queries.lines)
+
+
+async def _fed(
+    request: Request, run_id: UUID, params: FactsParams, reads: Reader, feed: Callable[..., Select[Any]]
+) -> Response:
     wants(request, ("csv",))
     run = await reads.row(queries.OPENED_RUN, run_id=run_id)
     if run is None:
         raise RunNotFound(f"No run {run_id}")
     kinds = orjson.loads(run["parameters"])["kinds"]
-    facts = queries.facts(run["watermark"], kinds, params.customer_from, params.customer_before)
-    return stream(request, facts, "csv")
+    return stream(request, feed(run["watermark"], kinds, params.customer_from, params.customer_before), "csv")
 
 
 @router.put(

@@ -55,9 +55,18 @@ async def begin_run(api: ApiClient, run_id: UUID | str, lease_id: UUID, *, custo
 
 def stream_facts(api: ApiClient, run_id: UUID | str, customers: CustomerRange) -> AsyncIterator[bytes]:
     """Download the touchpoints of a range that a run is computed from, as CSV in no order."""
+    return _feed(api, run_id, customers, "facts")
+
+
+def stream_lines(api: ApiClient, run_id: UUID | str, customers: CustomerRange) -> AsyncIterator[bytes]:
+    """Download the order lines of a range that a run is computed from, as CSV in no order."""
+    return _feed(api, run_id, customers, "lines")
+
+
+def _feed(api: ApiClient, run_id: UUID | str, customers: CustomerRange, what: str) -> AsyncIterator[bytes]:
     bounds = {"customer_from": customers.first, "customer_before": customers.before}
     wanted = {name: None if bound is None else str(bound) for name, bound in bounds.items()}
-    return api.stream_out(f"/v1/analytics/runs/{run_id}/facts", wanted, CSV)
+    return api.stream_out(f"/v1/analytics/runs/{run_id}/{what}", wanted, CSV)
 
 
 async def send_rows(api: ApiClient, run_id: UUID | str, lease_id: UUID, part: int, rows: bytes) -> PartStored:

@@ -4,6 +4,7 @@ from typing import Final
 
 from .churn import CHURN
 from .lifetime_value import LIFETIME_VALUE
+from .price_sensitivity import PRICE_SENSITIVITY
 from .rfm import RFM
 from .values import DIGITS, Given, Kind, Output, Status, Value, stored_name
 
@@ -12,6 +13,7 @@ __all__ = [
     "DIGITS",
     "LIFETIME_VALUE",
     "OUTPUTS",
+    "PRICE_SENSITIVITY",
     "RFM",
     "Given",
     "Kind",
@@ -21,5 +23,5 @@ __all__ = [
     "stored_name",
 ]
 
-OUTPUTS: Final[dict[str, Output]] = {output.model: output for output in (RFM, LIFETIME_VALUE, CHURN)}
+OUTPUTS: Final[dict[str, Output]] = {output.model: output for output in (RFM, LIFETIME_VALUE, CHURN, PRICE_SENSITIVITY)}
 """Every model there is, by its name; in this order they are answered."""
