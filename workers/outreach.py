@@ -22,7 +22,7 @@ from crm_api.outreach.message_schemas import MOST_CLAIMED, ClaimedMessage, Claim
 from .gateways import Gateway, HandOverUnknown, Outcome, mime
 
 TICK_SECONDS: Final = 2.0
-LANES: Final = 4
+LANES: Final = 8
 """Batches at once between the API's `handing_over` and their report: what nobody can say anything of when this process
 dies. Each lane has one more batch rendered meanwhile."""
 _LONGEST_REPORT: Final = 300
