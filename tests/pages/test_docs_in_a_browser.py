@@ -18,12 +18,14 @@ async def test_try_it_works_with_a_token_and_asks_nobody_else(tmp_path: Path, pa
     page.on("pageerror", lambda error: faults.append(str(error)))
     async with Service(tmp_path) as service:
         await page.goto(f"{service.base_url}/docs")
+        await page.wait_for_selector("#operations-tag-Workers")  # the resources are there without scrolling
         await page.click("button.authorize")
         await page.fill("input[id^=client_id]", service.credentials[0])
         await page.fill("input[id^=client_secret]", service.credentials[1])
         await page.click("a:has-text('select all') >> nth=0")
         await page.click(".auth-btn-wrapper button.authorize")
         await page.click(".auth-btn-wrapper button.btn-done")
+        await page.click("#operations-tag-Jobs")
         await page.click("#operations-Jobs-list_jobs .opblock-summary-control")
         await page.click("#operations-Jobs-list_jobs button.execute")
         status = await page.inner_text(

@@ -48,6 +48,10 @@ async def show_docs() -> HTMLResponse:
             "displayRequestDuration": True,
             "validatorUrl": None,
             "tryItOutEnabled": True,
+            # So many operations: closed, the resources are seen at a glance, and a link opens one.
+            "docExpansion": "none",
+            "deepLinking": True,
+            "filter": True,
         },
     )
 
