@@ -38,7 +38,7 @@ MODELS: Final[dict[str, Callable[[Mapping[str, Any]], Model]]] = {
 """How each model is made of a run's parameters."""
 CUSTOMERS_IN_A_RANGE: Final = 100_000
 ROWS_IN_A_PART: Final = 50_000
-_BLOCK_BYTES: Final = 4 * 1024 * 1024
+_BLOCK_BYTES: Final = 2 * 1024 * 1024
 _RANGES_AT_ONCE: Final = 2
 _PARTS_AT_ONCE: Final = 2
 _TRIES: Final = 3
@@ -220,29 +220,27 @@ async def _side_by_side(works: Iterable[Coroutine[Any, Any, None]]) -> None:
 
 
 async def _blocks(feed: AsyncIterator[bytes]) -> AsyncIterator[tuple[list[str], bytes]]:
-    """Gather a stream of CSV into blocks of whole lines, each with the columns that the stream's header names."""
-    gathered, size = [], 0
+    """Gather a stream of CSV into blocks of whole lines, each with the columns that the stream's header names.
+
+    The bytes are put together once, into the block; whatever else is cut is no longer than a piece.
+    """
     columns: list[str] = []
+    gathered, size = [], 0
     async for piece in feed:
         gathered.append(piece)
         size += len(piece)
+        if not columns and b"\n" in piece:
+            header, _, rest = b"".join(gathered).partition(b"\n")
+            columns, gathered, size = header.decode().split(","), [rest], len(rest)
         if size < _BLOCK_BYTES:
             continue
-        whole, end, rest = b"".join(gathered).rpartition(b"\n")
-        columns, lines = _without_header(columns, whole + end)
-        if lines:
-            yield columns, lines
-        gathered, size = [rest], len(rest)
-    columns, lines = _without_header(columns, b"".join(gathered))
-    if lines:
-        yield columns, lines
-
-
-def _without_header(columns: list[str], text: bytes) -> tuple[list[str], bytes]:
-    if columns or not text:
-        return columns, text
-    header, _, lines = text.partition(b"\n")
-    return header.decode().split(","), lines
+        whole, end, rest = gathered[-1].rpartition(b"\n")
+        if end:
+            gathered[-1] = whole + end
+            yield columns, b"".join(gathered)
+            gathered, size = [rest], len(rest)
+    if columns and size:
+        yield columns, b"".join(gathered)
 
 
 def _peak_memory_bytes() -> int:

@@ -27,16 +27,16 @@ def described(frame: pl.DataFrame, before: Mapping[str, Sequence[float]]) -> dic
 
 
 def _column(values: pl.Series, before: Sequence[float] | None) -> dict[str, Any]:
-    numbers = values.cast(pl.Float64)
-    known = numbers.drop_nulls()
+    known = values.cast(pl.Float64).drop_nulls().sort()
+    nulls = len(values) - len(known)
     found = {known.quantile(share, "lower") for share in _TENTHS} if len(known) else set()
     edges = sorted(edge for edge in found if edge is not None)
-    told: dict[str, Any] = {"edges": edges, "counts": _counts(numbers, edges)}
-    return told if before is None else {**told, "counts_before": _counts(numbers, before)}
+    told: dict[str, Any] = {"edges": edges, "counts": _counts(known, nulls, edges)}
+    return told if before is None else {**told, "counts_before": _counts(known, nulls, before)}
 
 
-def _counts(numbers: pl.Series, edges: Sequence[float]) -> list[int]:
-    known = numbers.drop_nulls().sort()
+def _counts(known: pl.Series, nulls: int, edges: Sequence[float]) -> list[int]:
+    """Count what is known, in order, between edges, and the nulls last."""
     below = [int(known.search_sorted(edge, "right")) for edge in edges]
     ends = [0, *below, len(known)]
-    return [*(end - start for start, end in pairwise(ends)), len(numbers) - len(known)]
+    return [*(end - start for start, end in pairwise(ends)), nulls]

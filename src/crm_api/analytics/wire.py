@@ -1,6 +1,5 @@
 """Facts as they come out of the API, and scores as they go back in: CSV on both sides, pure Polars."""
 
-import io
 from collections.abc import Iterator, Sequence
 from datetime import date
 from typing import Final
@@ -24,7 +23,7 @@ _INSTANTS: Final = pl.Datetime("us", "UTC")
 def read_facts(lines: bytes, columns: Sequence[str]) -> pl.DataFrame:
     """Read lines of a stream of facts, without their header, as `rfm.condense` takes them."""
     schema = {name: _FACTS[name] for name in columns}
-    return _as_purchases(pl.read_csv(io.BytesIO(lines), has_header=False, schema=schema))
+    return _as_purchases(pl.read_csv(lines, has_header=False, schema=schema))
 
 
 def no_facts() -> pl.DataFrame:
@@ -55,7 +54,7 @@ _LINES: Final = {
 def read_lines(lines: bytes, columns: Sequence[str]) -> pl.DataFrame:
     """Read lines of a stream of order lines, without their header."""
     schema = {name: _LINES[name] for name in columns}
-    return _as_items(pl.read_csv(io.BytesIO(lines), has_header=False, schema=schema))
+    return _as_items(pl.read_csv(lines, has_header=False, schema=schema))
 
 
 def no_lines() -> pl.DataFrame:
