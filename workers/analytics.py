@@ -79,9 +79,8 @@ class _Computation:
             with self._timed("feed_seconds"):
                 await self._read(model, work)
             with self._timed("compute_seconds"):
-                outcome = await asyncio.to_thread(model.finish)
+                outcome, _ = await asyncio.gather(asyncio.to_thread(model.finish), self._report(_READ, self._counts))
             self._counts |= outcome.counts
-            await self._report(_COMPUTED, self._counts)
             with self._timed("write_seconds"):
                 output_hash = await self._write(outcome)
             run = await self._publish(model, outcome, output_hash, work.reference)
@@ -110,7 +109,8 @@ class _Computation:
                     await asyncio.to_thread(model.keep, condensed)
                 done += 1
                 self._counts["facts_read"] = self._counts.get("facts_read", 0) + count
-                await self._report(_READ * done / len(work.ranges), self._counts)
+                if done < len(work.ranges):  # that all was read is told while it is computed
+                    await self._report(_READ * done / len(work.ranges), self._counts)
 
         await _side_by_side(read_ranges() for _ in range(_RANGES_AT_ONCE))
 
@@ -139,7 +139,7 @@ class _Computation:
                 share = sent / outcome.rows.height
                 await self._report(_COMPUTED + share * (_WRITTEN - _COMPUTED), {"rows_written": sent})
 
-        await _side_by_side(send_parts() for _ in range(_PARTS_AT_ONCE))
+        await _side_by_side([self._report(_COMPUTED, self._counts), *(send_parts() for _ in range(_PARTS_AT_ONCE))])
         if not outcome.rows.height:
             digest.update(outcome.rows.write_csv().encode())
         return digest.hexdigest()

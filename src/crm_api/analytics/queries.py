@@ -24,6 +24,7 @@ from sqlalchemy import (
     literal,
     or_,
     select,
+    text,
 )
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
@@ -108,13 +109,20 @@ def document(row: Mapping[str, Any]) -> Document:
     return found
 
 
-_NUMBERED: Final = select(
-    Customer.customer_id, (func.row_number().over(order_by=Customer.customer_id) - 1).label("number")
-).subquery()
 FIRST_IDS_OF_RANGES: Final = Prepared(
-    select(_NUMBERED.c.customer_id)
-    .where(_NUMBERED.c.number % bindparam("customers", type_=BigInteger) == 0)
-    .order_by(_NUMBERED.c.customer_id)
+    text(
+        """
+        WITH RECURSIVE first AS (
+          (SELECT customer_id FROM customer ORDER BY customer_id LIMIT 1)
+          UNION ALL
+          SELECT (
+            SELECT c.customer_id FROM customer c WHERE c.customer_id > first.customer_id
+            ORDER BY c.customer_id OFFSET :customers - 1 LIMIT 1
+          ) FROM first WHERE first.customer_id IS NOT NULL
+        )
+        SELECT customer_id FROM first WHERE customer_id IS NOT NULL
+        """
+    ).bindparams(bindparam("customers", type_=BigInteger))
 )
 """Every so many customers the id of one, in order: the bounds of ranges of about that many; binds `customers`.
 
