@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
 from contextlib import contextmanager
+from importlib import import_module
 from math import isfinite
 from typing import Any, Final
 
@@ -22,18 +23,27 @@ from crm_api.analytics.schemas import CustomerRange, Reference, RunRead, RunWork
 from crm_api.client import ApiClient, ApiInterrupted, ApiProblem, analytics
 from crm_api.jobs.schemas import ClaimedJob
 
-from .buying import churn_model, lifetime_value_model
 from .draw import NotDrawn, svg
 from .models import Block, Model, Outcome
-from .prices import PriceModel
 from .rfm import RfmModel
 from .work import CannotBeDone, Report
 
+
+def _fitted(module: str, maker: str) -> Callable[[Mapping[str, Any]], Model]:
+    """Make a model whose libraries are loaded when its first run begins: SciPy takes longer than all else at start."""
+
+    def make(parameters: Mapping[str, Any]) -> Model:
+        model: Model = getattr(import_module(module, __package__), maker)(parameters)
+        return model
+
+    return make
+
+
 MODELS: Final[dict[str, Callable[[Mapping[str, Any]], Model]]] = {
     "rfm": RfmModel,
-    "lifetime_value": lifetime_value_model,
-    "churn": churn_model,
-    "price_sensitivity": PriceModel,
+    "lifetime_value": _fitted(".buying", "lifetime_value_model"),
+    "churn": _fitted(".buying", "churn_model"),
+    "price_sensitivity": _fitted(".prices", "PriceModel"),
 }
 """How each model is made of a run's parameters."""
 CUSTOMERS_IN_A_RANGE: Final = 100_000
@@ -75,7 +85,7 @@ class _Computation:
         work = await self._begin(customers)
         run = work.run
         if run.state == "running":
-            model = MODELS[run.model](run.parameters)
+            model = await asyncio.to_thread(MODELS[run.model], run.parameters)
             with self._timed("feed_seconds"):
                 await self._read(model, work)
             with self._timed("compute_seconds"):
