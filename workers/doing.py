@@ -70,7 +70,7 @@ def _go_on_after(failure: ApiFailure) -> None:
         return
     if failure.code in ("lease-lost", "job-not-found"):
         raise LeaseGone from failure
-    if failure.status < 500 and failure.status not in (401, 409, 429):
+    if not failure.may_pass:
         raise failure
 
 

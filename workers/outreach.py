@@ -8,7 +8,7 @@ costs one exchange with the API: it reports on the batch before, begins to hand 
 import asyncio
 import time
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
 
@@ -57,21 +57,29 @@ class _Batch:
 
 
 @dataclass(slots=True)
-class _Hands:
-    """What a lane has to say, and what it holds."""
+class _Lane:
+    """What a lane has to say to the API, and what it wants to hand over next."""
 
-    parts: dict[str, Any] = field(default_factory=dict)
-    """A report that did not reach the API yet."""
+    report: dict[str, Any] | None = None
     batch: _Batch | None = None
 
     def let_go(self) -> None:
-        """Forget both: the API took them, or never will."""
-        self.parts, self.batch = {}, None
+        """Forget both: the API has them."""
+        self.report = self.batch = None
+
+    def let_refused_go(self, *, for_good: bool) -> None:
+        """Forget what the API did not take. The batch goes first: its lease gives it back, and what was sent must be
+        told if it can be. A report goes only if it will never be taken.
+        """
+        if self.batch is not None:
+            self.batch = None
+        elif for_good:
+            self.report = None
 
     @property
-    def are_empty(self) -> bool:
+    def is_empty(self) -> bool:
         """Whether there is nothing to say and nothing to hand over."""
-        return self.batch is None and not self.parts
+        return self.batch is None and self.report is None
 
 
 class Mailer:
@@ -85,30 +93,29 @@ class Mailer:
     async def run(self) -> None:
         """Work in lanes; a failure of the API is waited out."""
         began = time.monotonic()
-        await asyncio.gather(*(self._lane(began + TICK_SECONDS * number / LANES) for number in range(LANES)))
+        await asyncio.gather(*(self._work(began + TICK_SECONDS * number / LANES) for number in range(LANES)))
         await self._gateway.close()
 
     def stop(self) -> None:
         """Claim no more."""
         self._stopping.set()
 
-    async def _lane(self, phase: float) -> None:
-        """Work; with nothing to do ask every tick, after each of the other lanes has asked in its turn."""
-        hands = _Hands()
-        while not (self._stopping.is_set() and hands.are_empty):
+    async def _work(self, phase: float) -> None:
+        """Work in one lane; with nothing to do ask every tick, after each of the other lanes has asked in its turn."""
+        lane = _Lane()
+        while not (self._stopping.is_set() and lane.is_empty):
             try:
-                did_something = await self._round(hands)
+                did_something = await self._round(lane)
                 self._note_api(None)
-            except ApiProblem as problem:  # the API has read it and will not have it
-                log.error("exchange_refused", status=problem.status, code=problem.code)
-                hands.let_go()
-                did_something = False
             except (ApiFailure, TimeoutError) as failure:
+                if isinstance(failure, ApiProblem):  # an answer, so nothing of the exchange was done
+                    log.error("exchange_refused", status=failure.status, code=failure.code)
+                    lane.let_refused_go(for_good=not failure.may_pass)
                 self._note_api(failure)
                 did_something = False
             except Exception as error:
                 log.error("mailing_broke", error=type(error).__name__, exc_info=error)
-                hands.let_go()
+                lane.let_refused_go(for_good=True)
                 did_something = False
             if not did_something:
                 await self._rest(TICK_SECONDS - (time.monotonic() - phase) % TICK_SECONDS)
@@ -120,22 +127,22 @@ class Mailer:
         except TimeoutError:
             return
 
-    async def _round(self, hands: _Hands) -> bool:
+    async def _round(self, lane: _Lane) -> bool:
         """Exchange with the API, then hand over what may go while the next batch is rendered; answers whether there was
-        anything to do. What the API was not told yet stays in the hands when this fails.
+        anything to do. What the API was not told yet stays in the lane when this fails.
         """
-        batch, began = hands.batch, time.monotonic()
-        wanted = {} if self._stopping.is_set() else {"claim": MOST_CLAIMED}
-        ready = {} if batch is None else {"hand_over": batch.as_wish()}
-        answer = await self._exchange(**hands.parts, **ready, **wanted)
-        hands.let_go()
+        batch, began = lane.batch, time.monotonic()
+        answer = await self._exchange(
+            report=lane.report,
+            hand_over=None if batch is None else batch.as_wish(),
+            claim=0 if self._stopping.is_set() else MOST_CLAIMED,
+        )
+        lane.let_go()
         preparing = asyncio.create_task(self._next_batch(answer.claimed))
-        try:
-            if batch is not None:
-                hands.parts = await self._handed_over(batch, set(answer.allowed or ()), began + batch.lease_seconds)
-        finally:
-            hands.batch = await preparing
-        return batch is not None or hands.batch is not None
+        if batch is not None:
+            lane.report = await self._handed_over(batch, set(answer.allowed or ()), began + batch.lease_seconds)
+        lane.batch = await preparing
+        return batch is not None or lane.batch is not None
 
     async def _exchange(self, **parts: Any) -> Exchange:
         gateway = self._gateway
@@ -145,26 +152,37 @@ class Mailer:
         return answer
 
     async def _next_batch(self, claimed: ClaimedMessages | None) -> _Batch | None:
-        """Render what was claimed, and report at once on what needs no hand-over."""
+        """Make the next batch; one that fails is left to its lease, and hinders nothing that is under way beside it."""
         if claimed is None or not claimed.data:
             return None
+        try:
+            prepared = await self._prepared(claimed)
+        except Exception as error:
+            log.error(
+                "batch_left", error=type(error).__name__, exc_info=None if isinstance(error, ApiFailure) else error
+            )
+            return None
+        return _Batch(claimed.lease_id, claimed.lease_seconds, prepared) if prepared else None
+
+    async def _prepared(self, claimed: ClaimedMessages) -> list[_Prepared]:
+        """Render what was claimed, and report at once on what needs no hand-over."""
         reports = [await self._reconciled(message) for message in claimed.data if message.reconcile]
         fresh = [message for message in claimed.data if not message.reconcile]
         prepared, refused = await asyncio.to_thread(_prepare, fresh)
         reports += refused
         if reports:
-            await self._exchange(**_told(claimed.lease_id, reports))
-        return _Batch(claimed.lease_id, claimed.lease_seconds, prepared) if prepared else None
+            await self._exchange(report=_report_on(claimed.lease_id, reports))
+        return prepared
 
     async def _reconciled(self, message: ClaimedMessage) -> dict[str, Any]:
         taken = await self._gateway.look_up(message.message_id)
         return {"id": str(message.id), "result": "sent" if taken else "not_taken"}
 
-    async def _handed_over(self, batch: _Batch, allowed: Collection[UUID], until: float) -> dict[str, Any]:
+    async def _handed_over(self, batch: _Batch, allowed: Collection[UUID], until: float) -> dict[str, Any] | None:
         """Hand over those messages of a batch that may go; answers the report on them."""
         going = [each for each in batch.messages if each.claimed.id in allowed]
         reports = await asyncio.gather(*(self._one(each, until) for each in going))
-        return _told(batch.lease_id, reports) if reports else {}
+        return _report_on(batch.lease_id, reports) if reports else None
 
     async def _one(self, each: _Prepared, until: float) -> dict[str, Any]:
         """Hand one message over, unless its lease may end before the gateway has answered."""
@@ -192,9 +210,9 @@ class Mailer:
         self._api_away = failure is not None
 
 
-def _told(lease_id: UUID, reports: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def _report_on(lease_id: UUID, reports: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Make the part of an exchange that reports on messages of one lease."""
-    return {"report": {"lease_id": str(lease_id), "reports": list(reports)}}
+    return {"lease_id": str(lease_id), "reports": list(reports)}
 
 
 def _report(id: UUID, outcome: Outcome, subject: str) -> dict[str, Any]:

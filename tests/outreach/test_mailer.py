@@ -21,7 +21,7 @@ from ..gateways.scripted import scripted
 from ..serving import served
 from ..smtp_sink import SmtpSink
 from .planting import campaign, readers, template
-from .test_campaigns import Postman
+from .postman import Postman
 
 pytestmark = pytest.mark.usefixtures("clean")
 

@@ -16,7 +16,7 @@ from crm_api.outreach.schedule import is_past, starts_at
 
 from ..calling import Api
 from .planting import campaign, readers, template
-from .test_campaigns import Postman
+from .postman import Postman
 
 BERLIN = ZoneInfo("Europe/Berlin")
 

@@ -39,6 +39,11 @@ class ApiProblem(ApiFailure):
         return str(self.document.get("code") or self.document.get("error") or "")
 
     @property
+    def may_pass(self) -> bool:
+        """Whether the same call may be taken later: the API or a token is not at hand, or something is under way."""
+        return self.status >= 500 or self.status in (401, 409, 429)
+
+    @property
     def detail(self) -> str:
         """One sentence for people."""
         texts = (self.document.get(key) for key in ("detail", "error_description", "title", "error"))
