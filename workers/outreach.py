@@ -166,7 +166,8 @@ class Mailer:
 
     async def _prepared(self, claimed: ClaimedMessages) -> list[_Prepared]:
         """Render what was claimed, and report at once on what needs no hand-over."""
-        reports = [await self._reconciled(message) for message in claimed.data if message.reconcile]
+        looked_up = [await self._reconciled(message) for message in claimed.data if message.reconcile]
+        reports = [report for report in looked_up if report is not None]
         fresh = [message for message in claimed.data if not message.reconcile]
         prepared, refused = await asyncio.to_thread(_prepare, fresh)
         reports += refused
@@ -174,8 +175,13 @@ class Mailer:
             await self._exchange(report=_report_on(claimed.lease_id, reports))
         return prepared
 
-    async def _reconciled(self, message: ClaimedMessage) -> dict[str, Any]:
-        taken = await self._gateway.look_up(message.message_id)
+    async def _reconciled(self, message: ClaimedMessage) -> dict[str, Any] | None:
+        """Report what the gateway knows of a message; what cannot be looked up now is left to its lease."""
+        try:
+            taken = await self._gateway.look_up(message.message_id)
+        except Exception as error:
+            log.error("look_up_broke", message=str(message.id), error=type(error).__name__, exc_info=error)
+            return None
         return {"id": str(message.id), "result": "sent" if taken else "not_taken"}
 
     async def _handed_over(self, batch: _Batch, allowed: Collection[UUID], until: float) -> dict[str, Any] | None:

@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 from fastapi import FastAPI
+from sqlalchemy import text
 
 from crm_api.client import ApiClient
+from crm_api.core.db import Database
 from crm_api.outreach.rendering import RenderRefused
 from workers.gateways import HandOverUnknown, Outcome, SmtpGateway, SmtpServer
 from workers.outreach import Mailer
@@ -183,6 +185,31 @@ async def test_what_breaks_in_a_gateway_is_one_message_alone(api: Api, working: 
     async with mailing(working, Breaking(errors)):
         counts = await counted(api, await launched(api, {}))
     assert (counts["sent"], counts["unknown"]) == (3, 2)
+
+
+class Forgetful(Breaking):
+    """A gateway that could be asked, and does not answer."""
+
+    can_look_up = True
+
+    async def look_up(self, message_id: str) -> bool:
+        """Break."""
+        raise OSError("no such file")
+
+
+async def test_what_cannot_be_looked_up_now_holds_up_no_other(api: Api, working: ApiClient, database: Database) -> None:
+    await readers(api, 5)
+    made = await launched(api, {})
+    postman = Postman(api, gateway="breaking", can_look_up=True)
+    [stuck] = await postman.begin(await postman.claim(limit=1))
+    await postman.claim(limit=4)
+    async with database.session() as session:
+        await session.execute(text("UPDATE message_due SET leased_until = now() - interval '1 second'"))
+    async with mailing(working, Forgetful({})), asyncio.timeout(15):
+        while (await api.get(f"/v1/campaigns/{made}/counts"))["sent"] < 4:
+            await asyncio.sleep(0.05)
+    messages = (await api.get(f"/v1/messages?campaign_id={made}"))["data"]
+    assert {message["id"]: message["state"] for message in messages}[stuck] == "handing_over"
 
 
 async def test_what_breaks_while_it_is_composed_is_one_message_alone(
