@@ -44,6 +44,7 @@ MODELS: Final[dict[str, Callable[[Mapping[str, Any]], Model]]] = {
     "lifetime_value": _fitted(".buying", "lifetime_value_model"),
     "churn": _fitted(".buying", "churn_model"),
     "price_sensitivity": _fitted(".prices", "PriceModel"),
+    "taste": _fitted(".tastes", "TasteModel"),
 }
 """How each model is made of a run's parameters."""
 CUSTOMERS_IN_A_RANGE: Final = 100_000

@@ -39,9 +39,14 @@ def unscored(customer_id: str) -> str:
     return f"{customer_id},,,,,{REFUNDED}"
 
 
-def csv_of(lines: Sequence[str]) -> str:
+def given(parameters: dict[str, Any]) -> dict[str, Any]:
+    """Leave out what is None: a model without money takes no currency."""
+    return {name: value for name, value in parameters.items() if value is not None}
+
+
+def csv_of(lines: Sequence[str], header: str = HEADER) -> str:
     """Lines under their header."""
-    return HEADER + "".join(f"{line}\n" for line in lines)
+    return header + "".join(f"{line}\n" for line in lines)
 
 
 class Computing:
@@ -75,13 +80,13 @@ class Computing:
             expect=expect,
         )
 
-    async def publish(self, lines: Sequence[str], expect: Expect = 200, **other: Any) -> Any:
+    async def publish(self, lines: Sequence[str], expect: Expect = 200, *, header: str = HEADER, **other: Any) -> Any:
         """Publish, saying that these are all lines."""
         ordered = sorted(lines)
         body = {
             "lease_id": self.job["lease_id"],
             "row_count": len(lines),
-            "output_hash": hashlib.sha256(csv_of(ordered).encode()).hexdigest(),
+            "output_hash": hashlib.sha256(csv_of(ordered, header).encode()).hexdigest(),
             "input_hash": "0" * 64,
             "code_version": "test",
             "timing": {"feed_seconds": 0.5},
@@ -109,8 +114,8 @@ Start = Callable[..., Awaitable[Computing]]
 def start(api: Api, database: Database) -> Start:
     """Start a run and take its job as a worker: `run = await start(currency="USD")`."""
 
-    async def start(*, settled: bool = True, begun: bool = True, **parameters: Any) -> Computing:
-        wish = {"model": "rfm", "parameters": {"currency": "EUR", **parameters}}
+    async def start(*, model: str = "rfm", settled: bool = True, begun: bool = True, **parameters: Any) -> Computing:
+        wish = {"model": model, "parameters": given({"currency": "EUR", **parameters})}
         run = await api.post("/v1/analytics/runs", wish, expect=202)
         claimed = await api.post("/v1/jobs/claim", {"worker": "tests", "limit": 1, "job_id": run["job_id"]})
         computing = Computing(api, database, run, claimed["data"][0])
@@ -163,7 +168,7 @@ def compute(api: Api, hands: ApiClient) -> Compute:
     async def compute(
         handler: Handler = analytics.compute_run, *, model: str = "rfm", **parameters: Any
     ) -> dict[str, Any]:
-        wish = {"model": model, "parameters": {"as_of": AS_OF, "currency": "USD", **parameters}}
+        wish = {"model": model, "parameters": given({"as_of": AS_OF, "currency": "USD", **parameters})}
         run = await api.post("/v1/analytics/runs", wish, expect=202)
         await work(hands, run, handler)
         found: dict[str, Any] = await api.get(f"/v1/analytics/runs/{run['id']}")

@@ -19,7 +19,7 @@ async def test_a_score_is_explained_by_what_the_run_read(api: Api, compute: Comp
     run = await compute()
     await record(api, customers, [(0, "order.placed", "2023-07-05T12:00:00Z", "77.00")])
     found = await api.get(unused)
-    assert found["score"] == (await api.get(f"/v1/customers/{customers[0]}/scores"))["data"][0]
+    assert found["scores"] == (await api.get(f"/v1/customers/{customers[0]}/scores"))["data"][:1]
     assert found["parameters"] == run["parameters"]
     assert found["inputs"] == {
         "purchase_count": 2,
@@ -31,8 +31,8 @@ async def test_a_score_is_explained_by_what_the_run_read(api: Api, compute: Comp
         "is_complete": True,
     }
     assert [each["amount"]["amount"] for each in found["touchpoints"]] == ["5.00", "2.50", "10.00"]
-    assert found["score"]["observation_count"] == len(found["touchpoints"])
-    assert found["score"]["amount"]["amount"] == "12.50"
+    assert found["scores"][0]["observation_count"] == len(found["touchpoints"])
+    assert found["scores"][0]["amount"]["amount"] == "12.50"
 
 
 async def test_who_or_what_there_is_not_is_told(api: Api) -> None:

@@ -53,10 +53,10 @@ READINGS: Final = {model: Prepared(OF_ONE[model]) for model in SCORES}
 async def read_explanation(reader: Reader, output: Output, customer_id: UUID) -> Document:
     """Answer a score of the current run, and the touchpoints it rests on: those that the run read of this customer."""
     rows = await reader.rows(READINGS[output.model], customer_id=customer_id)
-    score = of_one(output, customer_id, rows)
+    scores = of_one(output, customer_id, rows)
     run = await reader.row(_RUN, model=output.model)
     if run is None:
-        return {"score": score, "parameters": None, "watermark": None, "inputs": None, "touchpoints": []}
+        return {"scores": scores, "parameters": None, "watermark": None, "inputs": None, "touchpoints": []}
     parameters = orjson.loads(run["parameters"])
     zone = ZoneInfo(parameters["time_zone"])
     used: dict[str, Any] = {
@@ -68,19 +68,21 @@ async def read_explanation(reader: Reader, output: Output, customer_id: UUID) ->
     sums, newest = await reader.row(_SUMS, **used), await reader.rows(_NEWEST, **used)
     assert sums is not None  # noqa: S101  # sums are always a row
     return {
-        "score": score,
+        "scores": scores,
         "parameters": parameters,
         "watermark": run["watermark"],
-        "inputs": _inputs(sums, zone, parameters["currency"], len(newest) <= MOST_INPUTS),
+        "inputs": _inputs(sums, zone, parameters.get("currency"), len(newest) <= MOST_INPUTS),
         "touchpoints": [_touchpoint(row) for row in newest[:MOST_INPUTS]],
     }
 
 
-def _inputs(sums: Mapping[str, Any], zone: ZoneInfo, currency: str, is_complete: bool) -> Document:
+def _inputs(sums: Mapping[str, Any], zone: ZoneInfo, currency: str | None, is_complete: bool) -> Document:
     def day(at: datetime | None) -> date | None:
         return None if at is None else at.astimezone(zone).date()
 
-    def money(minor: Any) -> Document:
+    def money(minor: Any) -> Document | None:
+        if currency is None:
+            return None
         return {"amount": decimal_text(int(minor), currency), "currency": currency}
 
     return {

@@ -12,7 +12,7 @@ from .score_schemas import AnyScore, example
 
 _DOLLARS: dict[str, Any] = {"amount": "4330.16", "currency": "USD"}
 _EXPLANATION: dict[str, Any] = {
-    "score": example(RFM),
+    "scores": [example(RFM)],
     "parameters": {"as_of": "2018-01-01", "kinds": ["order.placed", "order.refunded"], "currency": "USD"},
     "watermark": "2026-01-31T09:30:00Z",
     "inputs": {
@@ -42,8 +42,8 @@ class ScoreInputs(Output):
     refund_count: int
     first_purchase_on: Annotated[Day | None, Field(description="Local date of the business")]
     last_purchase_on: Day | None
-    paid: Annotated[Money, Field(description="Sum of the purchases")]
-    refunded: Money
+    paid: Annotated[Money | None, Field(description="Sum of the purchases; null when the run has no currency")]
+    refunded: Money | None
     is_complete: Annotated[bool, Field(description="Whether all touchpoints are listed; 50 are at most, the newest")]
 
 
@@ -59,7 +59,7 @@ class UsedTouchpoint(Output):
 class ScoreExplanation(Output):
     """A score of the current run, and what it rests on."""
 
-    score: AnyScore
+    scores: Annotated[list[AnyScore], Field(description="One, or one for each of the things the model tells apart")]
     parameters: Annotated[dict[str, Any] | None, Field(description="Of the run; null when none was published yet")]
     watermark: Annotated[Instant | None, Field(description="What was recorded later is not in the run")]
     inputs: ScoreInputs | None

@@ -8,7 +8,7 @@ from sqlalchemy import select
 from ..audience import Field, FieldType, Rows
 from ..customers.models import Customer
 from .models import SCORES, AnalyticsModel
-from .outputs import OUTPUTS, Kind, Output, stored_name
+from .outputs import OUTPUTS, Kind, Output, Value, stored_name
 
 _TYPES: Final[dict[Kind, FieldType]] = {
     "score": "integer",
@@ -18,6 +18,7 @@ _TYPES: Final[dict[Kind, FieldType]] = {
     "rate": "number",
     "money": "money",
     "choice": "choice",
+    "name": "text",
 }
 
 
@@ -25,7 +26,8 @@ def _fields(output: Output) -> Iterator[Field]:
     kept = SCORES[output.model].c
     current = select(AnalyticsModel.current_run_id).where(AnalyticsModel.model == output.model).scalar_subquery()
     rows = Rows(key=kept.customer_id, of=Customer.customer_id, conditions=(kept.run_id == current,))
-    for value in output.values:
+    values = output.values if output.key is None else ()
+    for value in values:
         more: dict[str, Any] = {"currency": kept.currency} if value.kind == "money" else {}
         if value.kind == "choice":
             more["choices"] = value.choices
@@ -40,6 +42,25 @@ def _fields(output: Output) -> Iterator[Field]:
             source="score",
             **more,
         )
+    if output.key is not None and output.key.kind == "name":
+        yield from _sets(output, output.key, rows)
+
+
+def _sets(output: Output, key: Value, rows: Rows) -> Iterator[Field]:
+    """Where a model says several things of a customer: for each word it can say, of what it says it."""
+    kept = SCORES[output.model].c
+    for value in output.values:
+        for choice in value.choices:
+            yield Field(
+                name=f"{output.model}.{choice}",
+                type="set",
+                column=kept[key.name],
+                rows=rows,
+                where=((kept[value.name], choice),),
+                depends_on=frozenset({f"score:{output.model}"}),
+                label=f"{output.title[0].upper()}{output.title[1:]}: {choice.replace('_', ' ')}",
+                source="score",
+            )
 
 
 FIELDS: Final = tuple(field for output in OUTPUTS.values() for field in _fields(output))

@@ -137,7 +137,7 @@ class AnalyticsRunPart(Base):
 
 
 def _score_table(output: Output) -> Table:
-    """Make the table of a model's rows: what one run says of one customer; written once, never changed.
+    """Make the table of a model's rows: what one run says of one customer, or of one by key; never changed.
 
     Customers are checked set-wise when rows arrive; a foreign key would look each of a million up again, one by one.
     """
@@ -148,7 +148,10 @@ def _score_table(output: Output) -> Table:
         Column("customer_id", Uuid, nullable=False),
         Column("run_id", Uuid, nullable=False),
         Column("part", Integer, nullable=False),
-        *(Column(stored_name(value), _TYPES[value.kind], nullable=value.given != "always") for value in output.values),
+        *(
+            Column(stored_name(value), _TYPES[value.kind], nullable=value.given != "always")
+            for value in output.all_values
+        ),
         *([Column("currency", Text, nullable=False)] if output.has_money else []),
         Column("observation_count", Integer, nullable=False),
         Column("status", Text, nullable=False),
@@ -162,7 +165,7 @@ def _score_table(output: Output) -> Table:
         CheckConstraint("(status = 'ok') = (reason IS NULL)", name="reason"),
         # In this order a run's rows stand together: they are added at the end of the key, and read and dropped as a
         # range of it. The other order spread each run over all pages of the runs before it, and took a fifth longer.
-        PrimaryKeyConstraint("run_id", "customer_id"),
+        PrimaryKeyConstraint("run_id", *output.identity),
         info={"on_erase": "delete"},
     )
 
@@ -175,6 +178,7 @@ _TYPES: Final[dict[Kind, TypeEngine[Any]]] = {
     "rate": Numeric(7, DIGITS),
     "money": BigInteger(),
     "choice": Text(),
+    "name": Text(collation="C"),
 }
 SCORES: Final = {output.model: _score_table(output) for output in OUTPUTS.values()}
-"""The scores of each model, one row per customer and run."""
+"""The scores of each model, one row per run, customer and key, where there is one."""

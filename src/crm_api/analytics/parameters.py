@@ -1,13 +1,14 @@
 """What a run of each model can be asked for."""
 
 from datetime import date
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import AfterValidator, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
 from ..core.money import currencies
 from ..core.schemas import Day, Input
+from .outputs import NAME
 
 EARLIEST: Final = date(1900, 1, 1)
 Kind = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=r"^[a-z0-9_]+(\.[a-z0-9_]+)*$")]
@@ -30,8 +31,8 @@ Currency = Annotated[
 ]
 
 
-class Parameters(Input):
-    """What a run of any model over purchases is asked for."""
+class RunParameters(Input):
+    """What a run of any model is asked for."""
 
     as_of: Annotated[
         Day | None,
@@ -50,6 +51,11 @@ class Parameters(Input):
         ),
         AfterValidator(_no_kind_twice),
     ] = ("order.placed", "order.refunded")
+
+
+class Parameters(RunParameters):
+    """What a run of any model over money is asked for."""
+
     currency: Annotated[
         Currency,
         Field(description="Of all purchases. The run fails, naming them, when it meets others; it never converts"),
@@ -110,6 +116,59 @@ class PriceSensitivityParameters(Parameters):
     ] = 90
 
 
+Node = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+Nodes = Annotated[tuple[Node, ...], Field(max_length=100)]
+
+
+class Products(Input):
+    """Parts of the product tree, as products are registered with them: what lies in any of them."""
+
+    departments: Nodes = ()
+    categories: Nodes = ()
+    product_types: Nodes = ()
+
+    @model_validator(mode="after")
+    def _some(self) -> Self:
+        if not (self.departments or self.categories or self.product_types):
+            raise PydanticCustomError("nothing", "name a department, a category or a product type")
+        return self
+
+
+class Subject(Products):
+    """A part of the product tree, under a name that scores and audiences tell it by."""
+
+    subject: Annotated[str, Field(pattern=NAME, examples=["garden"])]
+
+
+def _no_subject_twice(subjects: tuple[Subject, ...]) -> tuple[Subject, ...]:
+    if len({each.subject for each in subjects}) != len(subjects):
+        raise PydanticCustomError("duplicate", "name each subject once")
+    return subjects
+
+
+class TasteParameters(RunParameters):
+    """What a run of `taste` is asked for."""
+
+    among: Annotated[
+        Products | None,
+        Field(description="Of which lines shares are taken, all food for example. All there are when left out"),
+    ] = None
+    subjects: Annotated[
+        tuple[Subject, ...],
+        Field(
+            min_length=1,
+            max_length=20,
+            description="What opinions are wanted of; of each, the products that lie in `among` count",
+        ),
+        AfterValidator(_no_subject_twice),
+    ]
+    certainty: Annotated[float, Field(ge=0.5, le=0.999, description="How probable what is said must be")] = 0.9
+    min_lines: Annotated[int, Field(ge=2, le=1000, description="Order lines it takes to be judged")] = 20
+    backtest_days: Annotated[
+        int, Field(ge=7, le=1825, description="The last so many days before `as_of` are held back, and predicted")
+    ] = 90
+
+
 PURCHASES: Final[dict[str, Any]] = {
     "as_of": "2018-01-01",
     "kinds": ["order.placed", "order.refunded"],
@@ -157,5 +216,29 @@ class PriceSensitivityRun(Input):
     model_config = ConfigDict(
         json_schema_extra={
             "examples": [{"model": "price_sensitivity", "parameters": {**PURCHASES, "without_departments": ["FUEL"]}}]
+        }
+    )
+
+
+class TasteRun(Input):
+    """What customers like, buy, and leave out."""
+
+    model: Literal["taste"]
+    parameters: TasteParameters
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "model": "taste",
+                    "parameters": {
+                        "as_of": "2018-01-01",
+                        "subjects": [
+                            {"subject": "garden", "departments": ["GARDEN CENTER"]},
+                            {"subject": "books", "categories": ["BOOKS AND MAGAZINES"]},
+                        ],
+                    },
+                }
+            ]
         }
     )

@@ -16,13 +16,17 @@ _COLORS: Final = {_OBSERVED: "#4c78a8", _PREDICTED: "#d62728"}
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """A backtest in words: the finding, what is counted, and by which figure runs are compared; less loss is better."""
+    """A backtest in words: the finding, what is counted, and by which figure runs are compared; less loss is better.
+
+    cases: what is foretold, one by one, if not of customers.
+    """
 
     title: str
     measure: str
     is_rate: bool
     loss: float
     loss_name: str
+    cases: str = "customers"
 
 
 def lifetime_value_told(backtest: Backtest) -> Told:
@@ -61,10 +65,29 @@ def price_sensitivity_told(backtest: Backtest) -> Told:
     )
 
 
+def taste_told(backtest: Backtest) -> Told:
+    """Say whether those who were said to avoid something bought it later."""
+    figures = backtest.figures
+    avoiding, others = (figures[name] for name in ("avoiding_bought_rate", "others_bought_rate"))
+    found = "Nobody was sure to avoid anything"
+    if not isnan(avoiding):
+        found = f"What they were said to avoid, {avoiding:.0%} of customers bought later"
+    rest = "" if isnan(others) else f"; of all else {others:.0%} was bought"
+    return Told(
+        found + rest,
+        "Share who bought",
+        True,
+        1 - figures["area_under_curve"],
+        "1 less the area under the ROC curve",
+        "pairs of a customer and a subject",
+    )
+
+
 TELLING: Final = {
     "lifetime_value": lifetime_value_told,
     "churn": churn_told,
     "price_sensitivity": price_sensitivity_told,
+    "taste": taste_told,
 }
 
 
@@ -87,13 +110,17 @@ def picture(backtest: Backtest, told: Told) -> dict[str, Any]:
     rows = backtest.table.select("bin", "count", *(pl.col(name).round(6) for name in (_PREDICTED, _OBSERVED)))
     axis = {"title": told.measure, **({"format": ".0%"} if told.is_rate else {})}
     legend = {"domain": list(_COLORS), "range": list(_COLORS.values())}
-    x = {"field": "bin", "type": "ordinal", "title": "Customers by prediction, lowest tenth to highest"}
+    x = {
+        "field": "bin",
+        "type": "ordinal",
+        "title": f"{told.cases.capitalize()} by prediction, lowest tenth to highest",
+    }
     tooltip = [{"field": name, "type": "quantitative"} for name in ("count", _PREDICTED, _OBSERVED)]
     return {
         "$schema": SCHEMA,
         "title": {
             "text": told.title,
-            "subtitle": f"{held_back}{count:,} customers",
+            "subtitle": f"{held_back}{count:,} {told.cases}",
             "anchor": "start",
             "fontSize": 15,
             "subtitleColor": "#555555",

@@ -7,24 +7,35 @@ from pydantic import ConfigDict, Field, create_model
 
 from ..core.schemas import Input, Instant, Output, Params
 from . import outputs
-from .parameters import ChurnParameters, LifetimeValueParameters, Parameters, PriceSensitivityParameters, RfmParameters
+from .parameters import (
+    ChurnParameters,
+    LifetimeValueParameters,
+    PriceSensitivityParameters,
+    RfmParameters,
+    RunParameters,
+    TasteParameters,
+)
 from .schemas import Model
 from .score_schemas import class_name
 
-PARAMETERS: Final[dict[str, type[Parameters]]] = {
+PARAMETERS: Final[dict[str, type[RunParameters]]] = {
     "rfm": RfmParameters,
     "lifetime_value": LifetimeValueParameters,
     "churn": ChurnParameters,
     "price_sensitivity": PriceSensitivityParameters,
+    "taste": TasteParameters,
 }
 """What a run of each model can be asked for."""
+_EXAMPLES: Final = {"taste": {"subjects": [{"subject": "garden", "departments": ["GARDEN CENTER"]}]}}
 _PLAN: dict[str, Any] = {"parameters": {"currency": "EUR"}, "at": "02:00", "enabled": True}
 
 
 class PlanWish(Input):
     """When a model is run by itself, and what it is asked for."""
 
-    parameters: Annotated[Parameters, Field(description="As of a run, without `as_of`, which is the day of each run")]
+    parameters: Annotated[
+        RunParameters, Field(description="As of a run, without `as_of`, which is the day of each run")
+    ]
     at: Annotated[
         str,
         Field(
@@ -89,7 +100,10 @@ def _wish(output: outputs.Output) -> type[PlanWish]:
         __module__=__name__,
         parameters=(of_model, ...),
     )
-    made.model_config = {**PlanWish.model_config, "json_schema_extra": {"examples": [_PLAN]}}
+    made.model_config = {
+        **PlanWish.model_config,
+        "json_schema_extra": {"examples": [{**_PLAN, "parameters": _EXAMPLES.get(output.model, _PLAN["parameters"])}]},
+    }
     made.model_rebuild(force=True)
     return made
 

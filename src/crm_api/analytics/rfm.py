@@ -111,12 +111,12 @@ def rank(totals: pl.DataFrame, parameters: Parameters) -> pl.DataFrame:
 
 
 def fingerprint(totals_or_scores: pl.DataFrame) -> str:
-    """Name a frame by the SHA-256 (hex) of its rows as CSV in order of customer_id.
+    """Name a frame by the SHA-256 (hex) of its rows as CSV in order of customer_id; those of a customer as they stand.
 
     Taken of the totals it names the input of a run, whatever order the feed came in; taken of the scores, its output.
     CSV, because its bytes do not change with the version of Polars as those of a binary format may.
     """
-    return hashlib.sha256(totals_or_scores.sort("customer_id").write_csv().encode()).hexdigest()
+    return hashlib.sha256(totals_or_scores.sort("customer_id", maintain_order=True).write_csv().encode()).hexdigest()
 
 
 def _local_date(purchases: pl.LazyFrame | pl.DataFrame, zone: str) -> pl.Expr:

@@ -7,9 +7,9 @@ from pydantic import ConfigDict, Discriminator, Field, StringConstraints, Tag
 
 from ..core.schemas import Day, Input, Instant, ListParams, NextCursor, Output, Params
 from .outputs import Status
-from .parameters import PURCHASES, ChurnRun, LifetimeValueRun, PriceSensitivityRun, RfmRun
+from .parameters import PURCHASES, ChurnRun, LifetimeValueRun, PriceSensitivityRun, RfmRun, TasteRun
 
-Model = Literal["rfm", "lifetime_value", "churn", "price_sensitivity"]
+Model = Literal["rfm", "lifetime_value", "churn", "price_sensitivity", "taste"]
 RunState = Literal[
     "queued",
     "running",
@@ -42,7 +42,8 @@ RunRequest = Annotated[
     Annotated[RfmRun, Tag("rfm")]
     | Annotated[LifetimeValueRun, Tag("lifetime_value")]
     | Annotated[ChurnRun, Tag("churn")]
-    | Annotated[PriceSensitivityRun, Tag("price_sensitivity")],
+    | Annotated[PriceSensitivityRun, Tag("price_sensitivity")]
+    | Annotated[TasteRun, Tag("taste")],
     Discriminator(_model_of),
     Field(examples=[{"model": "rfm", "parameters": PURCHASES}]),
 ]

@@ -18,6 +18,7 @@ from sqlalchemy import (
     bindparam,
     literal,
     select,
+    tuple_,
 )
 from sqlalchemy.sql.base import ReadOnlyColumnCollection
 
@@ -67,7 +68,7 @@ def _columns(output: Output) -> list[ColumnElement[Any]]:
     """What is answered of a row, but for whose it is."""
     kept = SCORES[output.model].c
     currency = ("currency",) if output.has_money else ()
-    names = ("status", "reason", "observation_count", *map(stored_name, output.values), *currency)
+    names = ("status", "reason", "observation_count", *map(stored_name, output.all_values), *currency)
     return [kept[name] for name in names]
 
 
@@ -75,16 +76,19 @@ def _row_of_one(output: Output) -> Select[*tuple[Any, ...]]:
     kept = SCORES[output.model]
     is_current = and_(AnalyticsModel.current_run_id == AnalyticsRun.id, AnalyticsModel.model == output.model)
     is_theirs = and_(kept.c.run_id == AnalyticsRun.id, kept.c.customer_id == bindparam("customer_id", type_=Uuid))
-    return (
+    statement = (
         select(AnalyticsRun.id.label("run_id"))
         .add_columns(AnalyticsRun.as_of, AnalyticsRun.finished_at, kept.c.customer_id, *_columns(output))
         .join(AnalyticsModel, is_current)
         .outerjoin(kept, is_theirs)
     )
+    return statement if output.key is None else statement.order_by(kept.c[output.key.name])
 
 
 OF_ONE: Final = {output.model: _row_of_one(output) for output in OUTPUTS.values()}
-"""What the current run of each model says of one customer: no row without such a run, nulls without a score."""
+"""What the current run of each model says of one customer: no row without such a run, nulls without a score; of a
+model with a key, a row for each.
+"""
 ALL_OF_ONE: Final = Together(OF_ONE)
 
 
@@ -109,25 +113,26 @@ async def chosen_run(reader: Reader, model: str, run_id: UUID | None, as_of: dat
 
 @lru_cache
 def page(model: str, given: frozenset[str]) -> Prepared:
-    """Rows of one run by customer_id; binds `run_id`, `limit` and the filters that are given."""
-    kept = SCORES[model].c
-    statement = select(kept.customer_id).add_columns(*_columns(OUTPUTS[model]))
-    return Prepared(_of_run(statement, model, given).order_by(kept.customer_id).limit(bindparam("limit")))
+    """Rows of one run in order; binds `run_id`, `limit` and the filters that are given."""
+    kept, output = SCORES[model].c, OUTPUTS[model]
+    statement = select(kept.customer_id).add_columns(*_columns(output))
+    ordered = _of_run(statement, model, given).order_by(*(kept[name] for name in output.identity))
+    return Prepared(ordered.limit(bindparam("limit")))
 
 
 def stream(table: ScoreTable, run: Mapping[str, Any], values: Mapping[str, Any], *, as_json: bool) -> Select[Any]:
-    """All rows of one run, filtered, by customer_id, as they are streamed."""
+    """All rows of one run, filtered, in order, as they are streamed."""
     kept, output = table.kept.c, table.output
     as_of = literal(run["as_of"]).label("as_of")
     if as_json:
         computed_at = instant_text(literal(run["finished_at"])).label("computed_at")
         model = literal(table.model).label("model")
-        rest = [_as_json(value, table) for value in output.values]
+        rest = [_as_json(value, table) for value in output.all_values]
         told = (kept.status, kept.reason, kept.observation_count, *rest)
         statement = select(kept.customer_id).add_columns(model, kept.run_id, as_of, computed_at, *told)
     else:
         statement = select(as_of, kept.run_id).add_columns(*(column.as_written for column in table.columns))
-    ordered = _of_run(statement, table.model, frozenset(values)).order_by(kept.customer_id)
+    ordered = _of_run(statement, table.model, frozenset(values)).order_by(*table.identity)
     return ordered.params(run_id=run["id"], **values)
 
 
@@ -141,12 +146,17 @@ def _as_json(value: Value, table: ScoreTable) -> ColumnElement[Any]:
 def _of_run(statement: Select[Any], model: str, given: frozenset[str]) -> Select[Any]:
     """Narrow to one run and to the filters that are given, each bound under its name."""
     kept = SCORES[model].c
-    filters = (_filter(kept, name) for name in sorted(given))
+    filters = (_filter(kept, name, OUTPUTS[model]) for name in sorted(given))
     return statement.where(kept.run_id == bindparam("run_id", type_=Uuid), *filters)
 
 
-def _filter(kept: ReadOnlyColumnCollection[str, Column[Any]], name: str) -> ColumnElement[bool]:
+def _filter(kept: ReadOnlyColumnCollection[str, Column[Any]], name: str, output: Output) -> ColumnElement[bool]:
     match name:
+        case "after" if output.key is not None:
+            key = kept[output.key.name]
+            return tuple_(kept.customer_id, key) > tuple_(
+                bindparam("after", type_=Uuid), bindparam("after_key", type_=key.type)
+            )
         case "after":
             return kept.customer_id > bindparam("after", type_=Uuid)
         case "customer_from":
@@ -155,14 +165,15 @@ def _filter(kept: ReadOnlyColumnCollection[str, Column[Any]], name: str) -> Colu
             return kept.customer_id < bindparam("customer_before", type_=Uuid)
         case "status":
             return kept.status == bindparam("status")
-    return kept[name] == any_(bindparam(name, type_=ARRAY(kept[name].type)))
+    item = Text() if isinstance(kept[name].type, Text) else kept[name].type
+    return kept[name] == any_(bindparam(name, type_=ARRAY(item)))
 
 
 @lru_cache
 def all_rows(table: ScoreTable) -> Prepared:
-    """All rows of one run as they are written, by customer_id; binds `run_id`. The hash of a run is taken of these."""
+    """All rows of one run as they are written, in order; binds `run_id`. The hash of a run is taken of these."""
     columns = [column.as_written for column in table.columns]
-    return Prepared(select(*columns).where(table.run_id == bindparam("run_id", type_=Uuid)).order_by(table.customer_id))
+    return Prepared(select(*columns).where(table.run_id == bindparam("run_id", type_=Uuid)).order_by(*table.identity))
 
 
 def document(output: Output, row: Mapping[str, Any], run: Mapping[str, Any]) -> Document:
@@ -176,7 +187,7 @@ def document(output: Output, row: Mapping[str, Any], run: Mapping[str, Any]) -> 
         "status": row["status"],
         "reason": row["reason"],
         "observation_count": row["observation_count"],
-        **{value.name: _answered(value, row) for value in output.values},
+        **{value.name: _answered(value, row) for value in output.all_values},
     }
 
 
@@ -189,16 +200,17 @@ def _answered(value: Value, row: Mapping[str, Any]) -> Any:
     return float(found) if value.kind in ("rate", "number") else found
 
 
-def of_one(output: Output, customer_id: UUID, rows: Sequence[Mapping[str, Any]]) -> Document:
-    """Answer what a model's current run says of one customer, which may be nothing: then the reason says why."""
-    row = rows[0] if rows else None
-    if row is None:
-        return _unseen(output, customer_id, {}, f"No run of {output.model} has been published yet.")
-    run = {"id": row["run_id"], "as_of": row["as_of"], "finished_at": row["finished_at"]}
-    if row["status"] is None:
-        why = output.nothing.format(as_of=row["as_of"])
-        return _unseen(output, customer_id, run, f"{why}, or the customer was archived.")
-    return document(output, row, run)
+def of_one(output: Output, customer_id: UUID, rows: Sequence[Mapping[str, Any]]) -> list[Document]:
+    """Answer what a model's current run says of one customer, an entry for each key where there is one; when that is
+    nothing, one entry whose reason says why.
+    """
+    if not rows:
+        return [_unseen(output, customer_id, {}, f"No run of {output.model} has been published yet.")]
+    run = {"id": rows[0]["run_id"], "as_of": rows[0]["as_of"], "finished_at": rows[0]["finished_at"]}
+    if rows[0]["status"] is None:
+        why = output.nothing.format(as_of=run["as_of"])
+        return [_unseen(output, customer_id, run, f"{why}, or the customer was archived.")]
+    return [document(output, row, run) for row in rows]
 
 
 def _unseen(output: Output, customer_id: UUID, run: Mapping[str, Any], reason: str) -> Document:
@@ -211,6 +223,6 @@ def _unseen(output: Output, customer_id: UUID, run: Mapping[str, Any], reason: s
         "status": "insufficient_data",
         "reason": reason,
         "observation_count": 0,
-        **dict.fromkeys(value.name for value in output.values),
+        **dict.fromkeys(value.name for value in output.all_values),
         **dict(output.unseen),
     }

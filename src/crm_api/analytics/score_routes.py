@@ -61,9 +61,10 @@ def _add_reading(output: Output) -> None:
         methods=["GET"],
         operation_id=f"list_{output.model}_scores",
         summary=f"Read {output.title} scores",
-        description=f"Read {output.about} by customer_id, all of one run: the current one, or an older one by "
-        "`run_id` or `as_of`. A page that follows another is read from the same run, even if a newer one was published "
-        "meanwhile. With `Accept: text/csv` or `application/x-ndjson` all rows are streamed.\n\nScope: scores:read.",
+        description=f"Read {output.about} by {' and '.join(output.identity)}, all of one run: the current one, or an "
+        "older one by `run_id` or `as_of`. A page that follows another is read from the same run, even if a newer one "
+        "was published meanwhile. With `Accept: text/csv` or `application/x-ndjson` all rows are streamed.\n\n"
+        "Scope: scores:read.",
         response_model=PAGES[output.model],
         responses={**_streams(output), **problems(RunNotFound, NothingPublished, RowsDropped, NotAcceptable)},
     )
@@ -80,11 +81,12 @@ async def _listed(request: Request, output: Output, params: ScoreParams, reads: 
         table = score_table(model, orjson.loads(run["parameters"]))
         return stream(request, queries.stream(table, run, given, as_json=form == "ndjson"), form)
     if page.after:
-        given["after"] = page.after[1]
-    rows = await reads.rows(queries.page(model, frozenset(given)), run_id=run["id"], limit=page.limit, **given)
+        given |= dict(zip(("after", "after_key"), page.after[1:], strict=False))
+    statement = queries.page(model, frozenset(given) - {"after_key"})
+    rows = await reads.rows(statement, run_id=run["id"], limit=page.limit, **given)
     source = {"id": run["id"], "model": model, "as_of": run["as_of"], "computed_at": run["finished_at"]}
     scores = [queries.document(output, row, run) for row in rows]
-    return page.answer(scores, lambda score: [score["run_id"], score["customer_id"]], run=source)
+    return page.answer(scores, lambda score: [score[name] for name in ("run_id", *output.identity)], run=source)
 
 
 for _output in OUTPUTS.values():
@@ -98,8 +100,9 @@ for _output in OUTPUTS.values():
     responses=problems(CustomerNotFound),
 )
 async def read_customer_scores(customer_id: UUID, reads: Reads, who: CanRead) -> Response:
-    """Answer what the current run of each model says of a customer. Where a model can say nothing, the entry's status
-    is `insufficient_data` and its reason says why.
+    """Answer what the current run of each model says of a customer: one entry, or one for each of the things that the
+    model tells apart, by name. Where a model can say nothing, the one entry's status is `insufficient_data` and its
+    reason says why.
 
     Scope: scores:read.
     """
@@ -107,7 +110,7 @@ async def read_customer_scores(customer_id: UUID, reads: Reads, who: CanRead) ->
     is_known = any(row["status"] is not None for found in rows.values() for row in found)
     if not is_known and await reads.row(queries.IS_CUSTOMER, customer_id=customer_id) is None:
         raise CustomerNotFound(f"No customer has the id {customer_id}")
-    scores = [queries.of_one(output, customer_id, rows[model]) for model, output in OUTPUTS.items()]
+    scores = [each for model, output in OUTPUTS.items() for each in queries.of_one(output, customer_id, rows[model])]
     return answer({"customer_id": customer_id, "data": scores})
 
 

@@ -19,6 +19,7 @@ _AT = "2026-01-31T09:31:04Z"
 _SOURCE: dict[str, Any] = {"id": _RUN, "model": "rfm", "as_of": "2018-01-01", "computed_at": _AT}
 
 Score = Annotated[int, Field(ge=1, le=5, description="1 to 5; 5 is best")]
+Name = Annotated[str, Field(pattern=outputs.NAME)]
 
 
 class ScoreRead(Output):
@@ -49,7 +50,7 @@ class ScoredRun(Output):
 
 
 class ScorePage(Output):
-    """Scores in order of customer_id, all of one run."""
+    """Scores in order of customer_id, and of what the model tells apart, all of one run."""
 
     data: list[ScoreRead]
     next_cursor: NextCursor
@@ -100,17 +101,19 @@ _TYPES: Final[dict[outputs.Kind, Any]] = {
     "number": float,
     "rate": Annotated[float, Field(ge=0, le=1)],
     "money": Money,
+    "name": Name,
 }
 
 
 def _type(value: outputs.Value) -> Any:
     kind: Any = Literal[value.choices] if value.kind == "choice" else _TYPES[value.kind]
-    is_always = value.given == "always" and value.kind != "money"
+    # Of a customer without a row neither money nor a name can be told.
+    is_always = value.given == "always" and value.kind not in ("money", "name")
     return Annotated[kind if is_always else kind | None, Field(description=value.about or value.label)]
 
 
 def _read(output: outputs.Output) -> type[ScoreRead]:
-    values: dict[str, Any] = {value.name: (_type(value), ...) for value in output.values}
+    values: dict[str, Any] = {value.name: (_type(value), ...) for value in output.all_values}
     told: dict[str, Any] = {
         "model": (Literal[output.model], ...),
         "status": (Annotated[Literal[output.statuses], ScoreRead.model_fields["status"]], ...),
@@ -147,9 +150,9 @@ def _page(output: outputs.Output) -> type[ScorePage]:
 
 def _params(output: outputs.Output) -> type[ScoreParams]:
     filters: dict[str, Any] = {}
-    for value in output.values:
+    for value in output.all_values:
         if value.name in output.filters:
-            kind: Any = Literal[value.choices] if value.choices else Score
+            kind: Any = Literal[value.choices] if value.choices else _TYPES[value.kind]
             filters[value.name] = (
                 Annotated[tuple[kind, ...], Field(max_length=5, description=f"{value.label}: any of these")],
                 (),
@@ -177,7 +180,7 @@ else:
 
 
 class CustomerScores(Output):
-    """One entry for each model there is."""
+    """One entry for each model there is, or one for each of the things that a model tells apart."""
 
     customer_id: UUID
     data: list[AnyScore]

@@ -12,7 +12,7 @@ from sqlalchemy.types import TypeEngine
 from ..core.money import minor_digits
 from ..core.streams import decimal_of
 from .models import SCORES
-from .outputs import DIGITS, OUTPUTS, Given, Output, Value, stored_name
+from .outputs import DIGITS, NAME, OUTPUTS, Given, Output, Value, stored_name
 
 _LONGEST_REASON: Final = 255
 _MOST_MONEY: Final = 10**14
@@ -79,9 +79,9 @@ class ScoreTable:
         return self.kept.c.run_id
 
     @property
-    def customer_id(self) -> ColumnElement[UUID]:
-        """The customer a kept row is about."""
-        return self.kept.c.customer_id
+    def identity(self) -> tuple[Column[Any], ...]:
+        """What tells the kept rows of a run apart, in whose order they are read."""
+        return tuple(self.kept.c[name] for name in self.output.identity)
 
     @property
     def part(self) -> ColumnElement[int]:
@@ -98,7 +98,7 @@ def score_table(model: str, parameters: Mapping[str, Any]) -> ScoreTable:
 def table_in(model: str, currency: str) -> ScoreTable:
     """Describe the rows of a model in one currency."""
     output, kept = OUTPUTS[model], SCORES[model].c
-    written = [_column(value, kept[stored_name(value)], currency) for value in output.values]
+    written = [_column(value, kept[stored_name(value)], currency) for value in output.all_values]
     if output.has_money:
         written.append(ScoreColumn("currency", kept.currency, "always", lambda code: code == currency, currency))
     statuses = output.statuses
@@ -140,6 +140,10 @@ def _column(value: Value, stored: Column[Any], currency: str) -> ScoreColumn:
             choices = value.choices
             return ScoreColumn(
                 value.name, stored, value.given, lambda choice: choice.in_(choices), f"one of {', '.join(choices)}"
+            )
+        case "name":
+            return ScoreColumn(
+                value.name, stored, value.given, lambda name: name.regexp_match(NAME), f"a name that matches {NAME}"
             )
 
 

@@ -57,9 +57,9 @@ def _fault(table: ScoreTable, column: ScoreColumn) -> Label[bool]:
 
 
 def repeated(table: ScoreTable) -> Select[Any]:
-    """Lines about a customer whom an earlier line is about."""
+    """Lines about what an earlier line is about: the customer, and the key where there is one."""
     staged = table.staged
-    first = func.min(staged.c.line).over(partition_by=staged.c.customer_id)
+    first = func.min(staged.c.line).over(partition_by=[staged.c[name] for name in table.output.identity])
     numbered = select(staged.c.line, first.label("first")).subquery()
     later = select((numbered.c.line - 1).label("index"), (numbered.c.first - 1).label("first"))
     return later.where(numbered.c.line > numbered.c.first).order_by(numbered.c.line).limit(MOST_FINDINGS)
@@ -131,13 +131,10 @@ def keep(table: ScoreTable, part: AnalyticsRunPart) -> Insert:
 
 
 def already_kept(table: ScoreTable, run_id: UUID, part: int) -> Select[Any]:
-    """Lines about customers that another part of the run has rows of."""
+    """Lines about what another part of the run has rows of."""
     staged = table.staged
-    lines = (
-        select(_index(table))
-        .add_columns(table.part.label("other_part"))
-        .join_from(staged, table.kept, table.customer_id == staged.c.customer_id)
-    )
+    is_same = and_(*(column == staged.c[column.name] for column in table.identity))
+    lines = select(_index(table)).add_columns(table.part.label("other_part")).join_from(staged, table.kept, is_same)
     lines = lines.where(table.run_id == run_id, table.part != part)
     return lines.order_by(staged.c.line).limit(MOST_FINDINGS)
 

@@ -67,13 +67,14 @@ def _as_items(lines: pl.DataFrame) -> pl.DataFrame:
     return named.with_columns(pl.col("occurred_at").cast(_INSTANTS))
 
 
-def items(lines: pl.DataFrame, zone: str, before: date, currency: str) -> pl.DataFrame:
+def items(lines: pl.DataFrame, zone: str, before: date, currency: str | None = None) -> pl.DataFrame:
     """Give order lines the local date `on`, and leave out what lies not before a date. `quantity` stays in thousandths.
 
-    Errors: MixedCurrencies.
+    Without a currency lines are taken in any; what is paid must not be added up then. Errors: MixedCurrencies.
     """
     known = _known(lines, zone, before)
-    _refuse_others(known, currency)
+    if currency is not None:
+        _refuse_others(known, currency)
     return known
 
 
@@ -102,7 +103,7 @@ def write_rows(output: Output, scores: pl.DataFrame, currency: str | None = None
     """Turn scores into the rows that the API takes: money as decimal text with the currency beside it, other numbers
     with the digits they are kept with.
     """
-    written = [_written(value, currency) for value in output.values]
+    written = [_written(value, currency) for value in output.all_values]
     if output.has_money:
         written.append(pl.lit(currency).alias("currency"))
     return scores.with_columns(written).select(output.names)

@@ -56,7 +56,8 @@ async def read_profile(session: AsyncSession, reader: Reader, customer_id: UUID,
 
 def _scores(customer_id: str, rows: Rows) -> Document:
     """Answer what the current runs say; what they rest on is as old as the oldest of them."""
-    scores = [of_one(output, UUID(customer_id), rows[f"score_{model}"]) for model, output in OUTPUTS.items()]
+    id = UUID(customer_id)
+    scores = [each for model, output in OUTPUTS.items() for each in of_one(output, id, rows[f"score_{model}"])]
     computed = [score["computed_at"] for score in scores if score["computed_at"] is not None]
     return {"as_of": min(computed, default=None), "data": scores}
 

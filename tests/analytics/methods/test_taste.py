@@ -64,7 +64,7 @@ def test_the_backtest_on_half_a_year_is_calibrated(journey_lines: pl.DataFrame, 
     lines = without_meat(journey_lines, tree, pl.col("customer_id") % 25 == 7)
     before = taste.condense(lines, tree, date(2017, 7, 1))
     after = taste.condense(lines.filter(pl.col("on") >= date(2017, 7, 1)), tree, date(2018, 1, 1))
-    test = taste.backtest(before, after, "food", "meat", date(2017, 7, 1), NEW_YEAR)
+    test = taste.backtest(before, after, "food", ["meat"], date(2017, 7, 1), NEW_YEAR)
     figures = test.figures
     assert test.status == "ok"
     assert figures["customer_count"] == test.table["count"].sum() > 2000
@@ -75,9 +75,9 @@ def test_the_backtest_on_half_a_year_is_calibrated(journey_lines: pl.DataFrame, 
 
 def test_a_backtest_without_a_fit_or_without_a_later_line_says_so() -> None:
     cut = date(2017, 7, 1)
-    nobody = taste.backtest(counted(("a", 50, 0)), counted(("a", 50, 0)), "base", "part", cut, NEW_YEAR)
+    nobody = taste.backtest(counted(("a", 50, 0)), counted(("a", 50, 0)), "base", ["part"], cut, NEW_YEAR)
     assert (nobody.status, nobody.figures, nobody.table.height) == ("insufficient_data", {}, 0)
-    gone = taste.backtest(counted(*population()), counted(), "base", "part", cut, NEW_YEAR)
+    gone = taste.backtest(counted(*population()), counted(), "base", ["part"], cut, NEW_YEAR)
     assert gone.status == "insufficient_data"
     assert "after" in str(gone.reason)
 

@@ -95,30 +95,39 @@ def fit(counts: pl.DataFrame, base: str, category: str, parameters: Parameters) 
 
 
 def backtest(
-    before: pl.DataFrame, after: pl.DataFrame, base: str, category: str, cut_on: date, parameters: Parameters
+    before: pl.DataFrame,
+    after: pl.DataFrame,
+    base: str,
+    categories: Sequence[str],
+    cut_on: date,
+    parameters: Parameters,
 ) -> Backtest:
     """Judge by the counts before `cut_on`, look at those from there to before `parameters.as_of` (see `condense`).
 
-    Everybody with enough lines before, and a line in the base after, is predicted a chance to buy in the category: the
-    table holds it against the share who did. Figures: customer_count, area_under_curve and calibration_error of that
-    chance, avoiding_count, and the shares of those said to avoid it and of the others who bought in it after all.
+    Everybody with enough lines before, and a line in the base after, is predicted a chance to buy in each category
+    whose shares could be fitted: the table holds it against the share who did. Figures: customer_count, case_count
+    (a case is a customer and a category), area_under_curve and calibration_error of that chance, avoiding_count, and
+    the shares of those said to avoid a category and of the others who bought in it after all.
     """
-    shares = affinity.shares(before, base, category).filter(pl.col("n") >= parameters.min_lines)
-    found = affinity.fit(shares, _enough(parameters), with_zeros=True)
-    later = affinity.shares(after, base, category).select("customer_id", later_n="n", later_k="k")
-    pairs = shares.join(later, on="customer_id").sort("customer_id")
-    if found.status != "ok":
-        return no_backtest(MODEL, cut_on, parameters.as_of, found.status, found.reason)
-    if pairs.is_empty():
+    fits, cases = [], []
+    for category in sorted(set(categories)):
+        shares = affinity.shares(before, base, category).filter(pl.col("n") >= parameters.min_lines)
+        found = affinity.fit(shares, _enough(parameters), with_zeros=True)
+        fits.append(found)
+        if found.status == "ok":
+            later = affinity.shares(after, base, category).select("customer_id", later_n="n", later_k="k")
+            cases.append(_foretold(found, shares.join(later, on="customer_id").sort("customer_id")))
+    if not cases:
+        return no_backtest(MODEL, cut_on, parameters.as_of, fits[0].status, fits[0].reason)
+    judged = pl.concat(cases)
+    if judged.is_empty():
         return no_backtest(MODEL, cut_on, parameters.as_of, "insufficient_data", "Nobody bought before and after.")
-    n, k, later_n = (pairs[name].to_numpy().astype(np.float64) for name in ("n", "k", "later_n"))
-    never = beta_binomial.chance_of_never(found, n, k)
-    predicted = (1 - never) * (1 - beta_binomial.chance_of_none(found.alpha + k, found.beta + n - k, later_n))
-    happened = pairs["later_k"].to_numpy() > 0
+    predicted, never, happened = (judged[name].to_numpy() for name in ("predicted", "never", "happened"))
     table = calibration(predicted, happened.astype(np.float64))
     avoids = never.round(_DIGITS) >= parameters.certainty
     figures = {
-        "customer_count": float(pairs.height),
+        "customer_count": float(judged["customer_id"].n_unique()),
+        "case_count": float(judged.height),
         "area_under_curve": auc(predicted, happened),
         "calibration_error": calibration_error(table),
         "avoiding_count": float(avoids.sum()),
@@ -126,6 +135,18 @@ def backtest(
         "others_bought_rate": float(happened[~avoids].mean()) if not avoids.all() else float("nan"),
     }
     return Backtest(MODEL, cut_on, parameters.as_of, "ok", None, figures, table)
+
+
+def _foretold(found: beta_binomial.Fit, pairs: pl.DataFrame) -> pl.DataFrame:
+    n, k, later_n = (pairs[name].to_numpy().astype(np.float64) for name in ("n", "k", "later_n"))
+    never = beta_binomial.chance_of_never(found, n, k)
+    predicted = (1 - never) * (1 - beta_binomial.chance_of_none(found.alpha + k, found.beta + n - k, later_n))
+    return pairs.select(
+        "customer_id",
+        pl.Series("predicted", predicted),
+        pl.Series("never", never),
+        happened=pl.col("later_k") > 0,
+    )
 
 
 def _enough(parameters: Parameters) -> affinity.Parameters:

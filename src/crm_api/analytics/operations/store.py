@@ -120,18 +120,15 @@ async def _refuse_customers(
 ) -> NoReturn:
     """Errors: InvalidRequest, with the rows that are about a wrong customer, which is all that is left to be wrong."""
     twice = (await session.execute(staging.repeated(table))).all()
-    _refuse(
-        finding(f"/{row.index}/customer_id", "duplicate", f"row {row.first} is about this customer") for row in twice
-    )
+    *_, key = table.output.identity
+    what = " and ".join(f"this {name.removesuffix('_id')}" for name in table.output.identity)
+    _refuse(finding(f"/{row.index}/{key}", "duplicate", f"row {row.first} is about {what}") for row in twice)
     first, last = part.first_customer_id, part.last_customer_id
     lines = await session.scalars(staging.strangers(table, first, last, run.watermark))
     why = "no customer with this id was active at the run's watermark"
     _refuse(finding(f"/{index}/customer_id", "unknown-customer", why) for index in lines)
     others = (await session.execute(staging.already_kept(table, run.id, part.part))).all()
-    _refuse(
-        finding(f"/{row.index}/customer_id", "duplicate", f"part {row.other_part} is about this customer")
-        for row in others
-    )
+    _refuse(finding(f"/{row.index}/{key}", "duplicate", f"part {row.other_part} is about {what}") for row in others)
     raise NotAvailable("The rows changed while they were stored; send them again", headers={"Retry-After": "1"})
 
 

@@ -6,15 +6,18 @@ from .churn import CHURN
 from .lifetime_value import LIFETIME_VALUE
 from .price_sensitivity import PRICE_SENSITIVITY
 from .rfm import RFM
-from .values import DIGITS, Given, Kind, Output, Status, Value, stored_name
+from .taste import TASTE
+from .values import DIGITS, NAME, Given, Kind, Output, Status, Value, stored_name
 
 __all__ = [
     "CHURN",
     "DIGITS",
     "LIFETIME_VALUE",
+    "NAME",
     "OUTPUTS",
     "PRICE_SENSITIVITY",
     "RFM",
+    "TASTE",
     "Given",
     "Kind",
     "Output",
@@ -23,5 +26,7 @@ __all__ = [
     "stored_name",
 ]
 
-OUTPUTS: Final[dict[str, Output]] = {output.model: output for output in (RFM, LIFETIME_VALUE, CHURN, PRICE_SENSITIVITY)}
+OUTPUTS: Final[dict[str, Output]] = {
+    output.model: output for output in (RFM, LIFETIME_VALUE, CHURN, PRICE_SENSITIVITY, TASTE)
+}
 """Every model there is, by its name; in this order they are answered."""

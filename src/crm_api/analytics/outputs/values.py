@@ -6,12 +6,15 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 Status = Literal["ok", "insufficient_data", "not_converged", "not_identified", "stale"]
-Kind = Literal["score", "count", "days", "number", "rate", "money", "choice"]
+Kind = Literal["score", "count", "days", "number", "rate", "money", "choice", "name"]
 """`score` 1 to 5; `count` and `days` whole numbers; `number` zero or more, `rate` 0 to 1, both with `DIGITS` digits
-after the point, so that they are the same bytes everywhere; `money` in the run's currency; `choice` one of a few words.
+after the point, so that they are the same bytes everywhere; `money` in the run's currency; `choice` one of a few words;
+`name` a word that matches `NAME`.
 """
 Given = Literal["always", "scored", "unscored", "sometimes"]
 """In every row; in those with status `ok` and no other; in all others; in those that have it."""
+NAME: Final = "^[a-z][a-z0-9_]{0,49}$"
+"""What names in rows look like: as audiences compare text, so that they can be asked for."""
 DIGITS: Final = 6
 """After the point, of rates and of numbers that are no money."""
 
@@ -41,6 +44,7 @@ class Output:
 
     about: what the model is, a sentence. nothing: why a customer has no row, but for having been archived. example:
     the values of a row, with its `observation_count`. unseen: values of a customer without a row that are not null.
+    key: what a row is about besides the customer, of models that say several things of each; in every row.
     """
 
     model: str
@@ -52,6 +56,17 @@ class Output:
     example: dict[str, object]
     statuses: tuple[Status, ...] = ("ok", "insufficient_data")
     unseen: tuple[tuple[str, int], ...] = ()
+    key: Value | None = None
+
+    @property
+    def all_values(self) -> tuple[Value, ...]:
+        """The key, if there is one, and the values."""
+        return self.values if self.key is None else (self.key, *self.values)
+
+    @property
+    def identity(self) -> tuple[str, ...]:
+        """What tells the rows of a run apart, in whose order they are read."""
+        return ("customer_id",) if self.key is None else ("customer_id", self.key.name)
 
     @property
     def has_money(self) -> bool:
@@ -62,13 +77,13 @@ class Output:
     def names(self) -> tuple[str, ...]:
         """The columns of a row on the wire, in order."""
         currency = ("currency",) if self.has_money else ()
-        own = (value.name for value in self.values)
+        own = (value.name for value in self.all_values)
         return ("customer_id", *own, *currency, "observation_count", "status", "reason")
 
     @property
     def filters(self) -> tuple[str, ...]:
         """Values that scores are filtered by."""
-        return tuple(value.name for value in self.values if value.kind in ("score", "choice"))
+        return tuple(value.name for value in self.all_values if value.kind in ("score", "choice", "name"))
 
 
 def stored_name(value: Value) -> str:

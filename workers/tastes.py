@@ -1,0 +1,95 @@
+"""Taste in a worker: of each customer the lines in each subject are counted, before and after the backtest's cut."""
+
+from collections.abc import Mapping, Sequence
+from datetime import date, timedelta
+from typing import Any, Final, Literal
+
+import polars as pl
+
+from crm_api import __version__
+from crm_api.analytics import rfm, wire
+from crm_api.analytics.distributions import sampled
+from crm_api.analytics.methods import taste
+from crm_api.analytics.methods.purchases import REFUND_KIND
+from crm_api.analytics.outputs import TASTE
+
+from .models import Block, Outcome
+
+_BASE: Final = "*"
+"""The lines that shares are taken of; no subject can be called so."""
+_LEVELS: Final = {"department": "departments", "category": "categories", "product_type": "product_types"}
+
+
+class TasteModel:
+    """What customers like, buy, and leave out."""
+
+    reads: Literal["lines"] = "lines"
+    code_version = f"{__version__}+{taste.MODEL}.{taste.VERSION}"
+
+    def __init__(self, parameters: Mapping[str, Any]) -> None:
+        self._zone = parameters["time_zone"]
+        self._among = None if parameters["among"] is None else _lies_in(parameters["among"])
+        self._subjects = {each["subject"]: _lies_in(each) for each in parameters["subjects"]}
+        self._asked = taste.Parameters(
+            as_of=date.fromisoformat(parameters["as_of"]),
+            certainty=parameters["certainty"],
+            min_lines=parameters["min_lines"],
+        )
+        self._cut_on = self._asked.as_of - timedelta(days=parameters["backtest_days"])
+        self._counts = [self._condensed(wire.no_lines())]
+
+    def condense(self, block: Block) -> pl.DataFrame:
+        """Count the lines of a block by customer, subject, and the side of the cut they lie on."""
+        return self._condensed(wire.read_lines(block.lines, block.columns))
+
+    def _condensed(self, lines: pl.DataFrame) -> pl.DataFrame:
+        items = wire.items(lines, self._zone, self._asked.as_of).rename({"sku": "product_id"})
+        bought = items.filter(pl.col("kind") != REFUND_KIND)
+        tree = self._tree(bought)
+        is_late = pl.col("on") >= self._cut_on
+        return pl.concat(
+            taste.condense(bought.filter(is_late == late), tree, self._asked.as_of).with_columns(is_late=pl.lit(late))
+            for late in (False, True)
+        )
+
+    def _tree(self, lines: pl.DataFrame) -> pl.DataFrame:
+        """Say in which subjects each product lies, and that it counts at all."""
+        products = lines.select("product_id", *_LEVELS).unique()
+        base = products if self._among is None else products.filter(self._among)
+        named = [(_BASE, base), *((name, base.filter(lies_in)) for name, lies_in in self._subjects.items())]
+        return pl.concat(part.select("product_id", category=pl.lit(name)) for name, part in named)
+
+    def keep(self, counts: Sequence[pl.DataFrame]) -> None:
+        """Take in the counts of all blocks of one range; its customers are in no other range."""
+        if counts:
+            whole = pl.concat(counts)
+            for late in (False, True):
+                part = taste.combine([whole.filter(pl.col("is_late") == late)])
+                self._counts.append(part.with_columns(is_late=pl.lit(late)))
+
+    def finish(self) -> Outcome:
+        """Fit each subject, judge everybody, and judge the method by the days that were held back."""
+        counts = pl.concat(self._counts).sort("customer_id", "category", "is_late")
+        self._counts = [counts.clear()]
+        before, after = (counts.filter(pl.col("is_late") == late).drop("is_late") for late in (False, True))
+        subjects = list(self._subjects)
+        scores = taste.score(taste.combine([before, after]), _BASE, subjects, self._asked)
+        judged_count = int((scores["status"] == "ok").sum())
+        rows = wire.write_rows(TASTE, scores.rename({"category": "subject"}))
+        return Outcome(
+            rows=rows,
+            input_hash=rfm.fingerprint(counts),
+            counts={
+                "lines_used": int(counts.filter(pl.col("category") == _BASE)["line_count"].sum()),
+                "opinions": judged_count,
+                "without_opinion": scores.height - judged_count,
+            },
+            watched=sampled(scores.select("avoid_probability", "share_rate", "observation_count")),
+            backtest=taste.backtest(before, after, _BASE, subjects, self._cut_on, self._asked),
+        )
+
+
+def _lies_in(products: Mapping[str, Any]) -> pl.Expr:
+    """Test the place of a product; what is not registered lies nowhere."""
+    tests = (pl.col(level).is_in(products[names]).fill_null(False) for level, names in _LEVELS.items())
+    return pl.any_horizontal(*tests)
