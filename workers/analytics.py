@@ -45,6 +45,7 @@ MODELS: Final[dict[str, Callable[[Mapping[str, Any]], Model]]] = {
     "churn": _fitted(".buying", "churn_model"),
     "price_sensitivity": _fitted(".prices", "PriceModel"),
     "taste": _fitted(".tastes", "TasteModel"),
+    "growth": _fitted(".growing", "growth_model"),
 }
 """How each model is made of a run's parameters."""
 CUSTOMERS_IN_A_RANGE: Final = 100_000

@@ -19,6 +19,7 @@ _TYPES: Final[dict[Kind, FieldType]] = {
     "money": "money",
     "choice": "choice",
     "name": "text",
+    "text": "choice",
 }
 
 

@@ -179,6 +179,7 @@ _TYPES: Final[dict[Kind, TypeEngine[Any]]] = {
     "money": BigInteger(),
     "choice": Text(),
     "name": Text(collation="C"),
+    "text": Text(),
 }
 SCORES: Final = {output.model: _score_table(output) for output in OUTPUTS.values()}
 """The scores of each model, one row per run, customer and key, where there is one."""

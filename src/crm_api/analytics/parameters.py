@@ -30,6 +30,11 @@ Currency = Annotated[
     str, AfterValidator(_known_currency), Field(pattern="^[A-Z]{3}$", description="ISO 4217", examples=["EUR"])
 ]
 
+Departments = Annotated[
+    tuple[Annotated[str, StringConstraints(min_length=1, max_length=200)], ...],
+    Field(max_length=50, description="Departments whose lines say nothing here and do not count: fuel, vouchers"),
+]
+
 
 class RunParameters(Input):
     """What a run of any model is asked for."""
@@ -107,10 +112,7 @@ class PriceSensitivityParameters(Parameters):
         float, Field(ge=0.5, le=0.99, description="How likely a customer's share is to lie in the interval")
     ] = 0.9
     min_lines: Annotated[int, Field(ge=2, le=1000, description="Order lines it takes to be judged")] = 20
-    without_departments: Annotated[
-        tuple[Annotated[str, StringConstraints(min_length=1, max_length=200)], ...],
-        Field(max_length=50, description="Departments whose prices say nothing: fuel, vouchers"),
-    ] = ()
+    without_departments: Departments = ()
     backtest_days: Annotated[
         int, Field(ge=7, le=1825, description="The last so many days before `as_of` are held back, and predicted")
     ] = 90
@@ -167,6 +169,25 @@ class TasteParameters(RunParameters):
     backtest_days: Annotated[
         int, Field(ge=7, le=1825, description="The last so many days before `as_of` are held back, and predicted")
     ] = 90
+
+
+class GrowthParameters(Parameters):
+    """What a run of `growth` is asked for."""
+
+    window_days: Annotated[
+        int,
+        Field(ge=7, le=1825, description="How far to look back; the backtest is fitted on as many days before these"),
+    ] = 182
+    level: Annotated[
+        Literal["department", "category", "product_type"], Field(description="What products are told apart by")
+    ] = "category"
+    without_departments: Departments = ()
+    peer_quantile: Annotated[
+        float, Field(ge=0.5, le=0.99, description="The gap is what is missing to the spend of so large a share of all")
+    ] = 0.8
+    common_rate: Annotated[
+        float, Field(ge=0.05, le=1, description="White space is what at least such a share of all buy")
+    ] = 0.5
 
 
 PURCHASES: Final[dict[str, Any]] = {
@@ -240,5 +261,18 @@ class TasteRun(Input):
                     },
                 }
             ]
+        }
+    )
+
+
+class GrowthRun(Input):
+    """Who buys little, and what customers like them buy that they do not."""
+
+    model: Literal["growth"]
+    parameters: GrowthParameters
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"model": "growth", "parameters": {**PURCHASES, "without_departments": ["FUEL"]}}]
         }
     )

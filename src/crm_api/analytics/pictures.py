@@ -27,6 +27,9 @@ class Told:
     loss: float
     loss_name: str
     cases: str = "customers"
+    predicted: str = "predicted"
+    observed: str = "observed"
+    """What the tick and the bar of each bin are, where there was no prediction."""
 
 
 def lifetime_value_told(backtest: Backtest) -> Told:
@@ -55,7 +58,7 @@ def price_sensitivity_told(backtest: Backtest) -> Told:
     """Say how those who were told apart bought later."""
     figures = backtest.figures
     later = (figures["full_price_buyers_later_rate"], figures["discount_buyers_later_rate"])
-    full, discount = ("none" if isnan(rate) else f"{rate:.0%}" for rate in later)
+    full, discount = map(_share, later)
     return Told(
         f"Full-price buyers later paid list price for {full} of their lines, discount buyers for {discount}",
         "Share of lines at list price",
@@ -83,12 +86,32 @@ def taste_told(backtest: Backtest) -> Told:
     )
 
 
+def growth_told(backtest: Backtest) -> Told:
+    """Say who stayed heavy, and how many of those behind their peers caught up; most do not."""
+    figures = backtest.figures
+    stay, halved = figures["heavy_stay_heavy_rate"], figures["gap_halved_rate"]
+    return Told(
+        f"{_share(stay)} of heavy buyers stayed heavy; {_share(halved)} of those below their peers closed half the gap",
+        "Spend per customer",
+        False,
+        1 - figures["auc_of_spend_for_heavy"],
+        "1 less the area under the ROC curve of recent spend for who is heavy next",
+        predicted="spent before",
+        observed="spent after",
+    )
+
+
 TELLING: Final = {
     "lifetime_value": lifetime_value_told,
     "churn": churn_told,
     "price_sensitivity": price_sensitivity_told,
     "taste": taste_told,
+    "growth": growth_told,
 }
+
+
+def _share(rate: float) -> str:
+    return "none" if isnan(rate) else f"{rate:.0%}"
 
 
 def _missed(predicted: float, observed: float) -> str:
@@ -109,12 +132,9 @@ def picture(backtest: Backtest, told: Told) -> dict[str, Any]:
     count = int(backtest.table["count"].sum())
     rows = backtest.table.select("bin", "count", *(pl.col(name).round(6) for name in (_PREDICTED, _OBSERVED)))
     axis = {"title": told.measure, **({"format": ".0%"} if told.is_rate else {})}
-    legend = {"domain": list(_COLORS), "range": list(_COLORS.values())}
-    x = {
-        "field": "bin",
-        "type": "ordinal",
-        "title": f"{told.cases.capitalize()} by prediction, lowest tenth to highest",
-    }
+    legend = {"domain": [told.observed, told.predicted], "range": [_COLORS[_OBSERVED], _COLORS[_PREDICTED]]}
+    by = "prediction" if told.predicted == _PREDICTED else f"what was {told.predicted}"
+    x = {"field": "bin", "type": "ordinal", "title": f"{told.cases.capitalize()} by {by}, lowest tenth to highest"}
     tooltip = [{"field": name, "type": "quantitative"} for name in ("count", _PREDICTED, _OBSERVED)]
     return {
         "$schema": SCHEMA,
@@ -129,7 +149,10 @@ def picture(backtest: Backtest, told: Told) -> dict[str, Any]:
         "height": 300,
         "background": "white",
         "data": {"values": rows.to_dicts()},
-        "layer": [_mark({"type": "bar"}, _OBSERVED), _mark({"type": "tick", "thickness": 3, "size": 34}, _PREDICTED)],
+        "layer": [
+            _mark({"type": "bar"}, _OBSERVED, told.observed),
+            _mark({"type": "tick", "thickness": 3, "size": 34}, _PREDICTED, told.predicted),
+        ],
         "encoding": {
             "x": {**x, "axis": {"labelAngle": 0}},
             "y": {"type": "quantitative", "axis": axis},
@@ -139,8 +162,8 @@ def picture(backtest: Backtest, told: Told) -> dict[str, Any]:
     }
 
 
-def _mark(mark: dict[str, Any], name: str) -> dict[str, Any]:
-    return {"mark": mark, "encoding": {"y": {"field": name, "type": "quantitative"}, "color": {"datum": name}}}
+def _mark(mark: dict[str, Any], field: str, called: str) -> dict[str, Any]:
+    return {"mark": mark, "encoding": {"y": {"field": field, "type": "quantitative"}, "color": {"datum": called}}}
 
 
 def finite(figures: dict[str, float]) -> dict[str, float]:

@@ -9,6 +9,7 @@ from ..core.schemas import Input, Instant, Output, Params
 from . import outputs
 from .parameters import (
     ChurnParameters,
+    GrowthParameters,
     LifetimeValueParameters,
     PriceSensitivityParameters,
     RfmParameters,
@@ -24,6 +25,7 @@ PARAMETERS: Final[dict[str, type[RunParameters]]] = {
     "churn": ChurnParameters,
     "price_sensitivity": PriceSensitivityParameters,
     "taste": TasteParameters,
+    "growth": GrowthParameters,
 }
 """What a run of each model can be asked for."""
 _EXAMPLES: Final = {"taste": {"subjects": [{"subject": "garden", "departments": ["GARDEN CENTER"]}]}}

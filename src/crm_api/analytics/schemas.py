@@ -7,9 +7,24 @@ from pydantic import ConfigDict, Discriminator, Field, StringConstraints, Tag
 
 from ..core.schemas import Day, Input, Instant, ListParams, NextCursor, Output, Params
 from .outputs import Status
-from .parameters import PURCHASES, ChurnRun, LifetimeValueRun, PriceSensitivityRun, RfmRun, TasteRun
+from .parameters import (
+    PURCHASES,
+    ChurnRun,
+    GrowthRun,
+    LifetimeValueRun,
+    PriceSensitivityRun,
+    RfmRun,
+    TasteRun,
+)
 
-Model = Literal["rfm", "lifetime_value", "churn", "price_sensitivity", "taste"]
+Model = Literal[
+    "rfm",
+    "lifetime_value",
+    "churn",
+    "price_sensitivity",
+    "taste",
+    "growth",
+]
 RunState = Literal[
     "queued",
     "running",
@@ -43,7 +58,8 @@ RunRequest = Annotated[
     | Annotated[LifetimeValueRun, Tag("lifetime_value")]
     | Annotated[ChurnRun, Tag("churn")]
     | Annotated[PriceSensitivityRun, Tag("price_sensitivity")]
-    | Annotated[TasteRun, Tag("taste")],
+    | Annotated[TasteRun, Tag("taste")]
+    | Annotated[GrowthRun, Tag("growth")],
     Discriminator(_model_of),
     Field(examples=[{"model": "rfm", "parameters": PURCHASES}]),
 ]

@@ -102,6 +102,7 @@ _TYPES: Final[dict[outputs.Kind, Any]] = {
     "rate": Annotated[float, Field(ge=0, le=1)],
     "money": Money,
     "name": Name,
+    "text": str,
 }
 
 

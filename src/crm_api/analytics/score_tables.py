@@ -17,6 +17,7 @@ from .outputs import DIGITS, NAME, OUTPUTS, Given, Output, Value, stored_name
 _LONGEST_REASON: Final = 255
 _MOST_MONEY: Final = 10**14
 _MOST_NUMBER: Final = 10**12
+_LONGEST_TEXT: Final = 500
 _NO_CURRENCY: Final = "XXX"
 
 Expression = ColumnElement[Any]
@@ -129,6 +130,14 @@ def _column(value: Value, stored: Column[Any], currency: str) -> ScoreColumn:
             told = "whole days" if value.kind == "days" else "a whole number"
             return ScoreColumn(
                 value.name, stored, value.given, lambda count: count >= least, f"{told}, {least} or more"
+            )
+        case "text":
+            return ScoreColumn(
+                value.name,
+                stored,
+                value.given,
+                lambda text: func.length(text).between(1, _LONGEST_TEXT),
+                f"a text of at most {_LONGEST_TEXT} characters",
             )
         case "rate":
             return _decimal(value, stored, lambda rate: rate.between(0, 1), "from 0 to 1")

@@ -109,6 +109,11 @@ def write_rows(output: Output, scores: pl.DataFrame, currency: str | None = None
     return scores.with_columns(written).select(output.names)
 
 
+def in_major_units(frame: pl.DataFrame, names: Sequence[str], currency: str) -> pl.DataFrame:
+    """Turn columns of minor units into units of the currency, for people to look at."""
+    return frame.with_columns((pl.col(name) / 10 ** minor_digits(currency)).round(6) for name in names)
+
+
 def _written(value: Value, currency: str | None) -> pl.Expr:
     if value.kind == "money" and currency is not None:
         return _decimal_text(pl.col(stored_name(value)), minor_digits(currency)).alias(value.name)

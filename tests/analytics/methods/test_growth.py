@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crm_api.analytics.methods import divisions, growth
+from crm_api.analytics.methods.lines import by_window, combine
 
 AS_OF = date(2024, 1, 1)
 ASKED = growth.Parameters(AS_OF, fewest_peers=4)
@@ -80,9 +81,25 @@ def test_who_bought_nothing_lately_has_no_class() -> None:
     assert scores["a"]["status"] == "ok"
 
 
+def test_sums_by_window_tell_the_same_as_the_lines() -> None:
+    rows = [*street(), *((name, on(days + 182), "bread", 70) for days, name in enumerate("acegi", start=3))]
+    whole = lines([*rows, ("a", on(4), "bread", -30), ("gone", on(200), None, 10), ("old", on(365), "milk", 1)])
+    parts = [by_window(some, AS_OF, 182, "category", "need") for some in whole.iter_slices(5)]
+    sums = combine(parts)
+    assert set(sums["on"]) == {on(182), on(364)}
+    assert sums.filter(pl.col("customer_id") == "a")["line_count"].sum() == 4
+    known = growth.score(whole, ASKED).filter(pl.col("customer_id") != "old")
+    assert growth.score(sums, ASKED).equals(known)
+    assert divisions.score(sums, DIVIDED).equals(divisions.score(whole, DIVIDED).filter(pl.col("customer_id") != "old"))
+    asked = growth.Parameters(AS_OF, fewest_peers=2)
+    told, again = (growth.backtest(each, on(182), asked) for each in (whole, sums))
+    assert again.status == "ok"
+    assert again.figures == pytest.approx(dict(told.figures), nan_ok=True)
+
+
 def test_one_customer_and_nobody_are_too_few() -> None:
     [row] = growth.score(lines([("only", on(1), "bread", 5)]), ASKED).to_dicts()
-    assert (row["status"], row["observation_count"]) == ("insufficient_data", 0)
+    assert (row["status"], row["observation_count"]) == ("insufficient_data", 1)
     assert "1 customers bought" in row["reason"]
     nobody = growth.score(lines([]), ASKED)
     assert (nobody.height, tuple(nobody.columns)) == (0, growth.OUTPUT_COLUMNS)

@@ -137,9 +137,10 @@ def _needs(recent: pl.DataFrame, parameters: Parameters) -> pl.DataFrame:
 def _indices(recent: pl.DataFrame, parameters: Parameters) -> pl.DataFrame:
     """Compute customer_id, need, lines (of the customer with any need), index (shrunk, 1 is the average)."""
     bought = signed(recent.drop_nulls("need"), "need").filter("is_purchase")
-    base = bought.group_by("need").agg((pl.len() / max(bought.height, 1)).alias("share"))
-    counts = bought.group_by("customer_id", "need").agg(pl.len().alias("count"))
-    totals = bought.group_by("customer_id").agg(pl.len().cast(pl.Int64).alias("lines"))
+    count = pl.col("line_count").sum()
+    base = bought.group_by("need").agg((count / max(int(bought["line_count"].sum()), 1)).alias("share"))
+    counts = bought.group_by("customer_id", "need").agg(count.alias("count"))
+    totals = bought.group_by("customer_id").agg(count.alias("lines"))
     every = totals.join(base, how="cross").join(counts, on=["customer_id", "need"], how="left")
     expected = pl.col("lines") * pl.col("share")
     shrunk = (pl.col("count").fill_null(0) + parameters.weight) / (expected + parameters.weight)

@@ -56,21 +56,16 @@ def score(lines: pl.DataFrame, parameters: Parameters, peers: pl.DataFrame | Non
     """Score every customer with a line before `as_of`.
 
     Lines: customer_id, on (local date), category (text, may be null), amount_minor (net; negative or of kind
-    `order.refunded` is a refund). Peers: customer_id, peer_group. Returns one row per customer, sorted by customer_id,
-    with `OUTPUT_COLUMNS`; who bought nothing in the window is insufficient_data, and so are all when fewer than
-    `fewest_peers` bought.
+    `order.refunded` is a refund); or the sums that `lines.by_window` makes of them. Peers: customer_id, peer_group.
+    Returns one row per customer, sorted by customer_id, with `OUTPUT_COLUMNS`; who bought nothing in the window is
+    insufficient_data, and so are all when fewer than `fewest_peers` bought.
     """
     known = lines.filter(pl.col("on") < parameters.as_of)
     recent = signed(known.filter(pl.col("on") >= parameters.as_of - timedelta(days=parameters.window_days)))
-    spends = recent.group_by("customer_id").agg(
-        pl.col("net_minor").sum().alias("spend_minor"),
-        pl.len().cast(pl.Int64).alias("observation_count"),
-        pl.col("is_purchase").any(),
-    )
-    buyers = spends.filter("is_purchase").drop("is_purchase").sort("customer_id")
+    buyers = _buyers(recent)
     if buyers.height < parameters.fewest_peers:
         reason = f"{buyers.height} customers bought in the last {parameters.window_days} days; too few to compare."
-        return _rows(known, buyers.head(0), reason, parameters)
+        return _rows(known, recent, buyers.head(0), reason, parameters)
     grouped = _grouped(buyers, peers, parameters)
     place = bin_of(_floats(grouped["spend_minor"]), len(CLASSES))
     summed = _summed(recent, grouped, parameters)
@@ -79,7 +74,7 @@ def score(lines: pl.DataFrame, parameters: Parameters, peers: pl.DataFrame | Non
         (pl.col("peer_spend_minor") - pl.col("spend_minor")).clip(lower_bound=0).alias("gap_minor"),
     ).join(summed, on="customer_id", how="left")
     scored = scored.with_columns(pl.col("white_space_count", "white_space_minor").fill_null(0))
-    return _rows(known, scored, None, parameters)
+    return _rows(known, recent, scored, None, parameters)
 
 
 def white_space(lines: pl.DataFrame, parameters: Parameters, peers: pl.DataFrame | None = None) -> pl.DataFrame:
@@ -90,12 +85,7 @@ def white_space(lines: pl.DataFrame, parameters: Parameters, peers: pl.DataFrame
     """
     since = parameters.as_of - timedelta(days=parameters.window_days)
     recent = signed(lines.filter(pl.col("on").is_between(since, parameters.as_of, closed="left")))
-    spends = recent.group_by("customer_id").agg(
-        pl.col("net_minor").sum().alias("spend_minor"), pl.col("is_purchase").any()
-    )
-    buyers = spends.filter("is_purchase").sort("customer_id")
-    grouped = _grouped(buyers, peers, parameters)
-    spent = _spent(recent)
+    grouped, spent = _grouped(_buyers(recent), peers, parameters), _spent(recent)
     return _missing(grouped, _common(spent, grouped, parameters), spent).sort("customer_id", "category")
 
 
@@ -139,16 +129,30 @@ def _first_bought(
     pair = ["customer_id", "category"]
     bought, next_bought = (frame.filter("is_purchase").select(pair).drop_nulls().unique() for frame in (recent, later))
     new = next_bought.join(bought, on=pair, how="anti").join(scored, on="customer_id", how="semi")
-    blank = white_space(lines, asked, peers).select(pair)
-    hits = blank.join(new, on=pair, how="semi").height
+    grouped, spent = _grouped(_buyers(recent), peers, asked), _spent(recent)
+    common = _common(spent, grouped, asked)
+    blank = hits = 0
+    for some in grouped.iter_slices(_AT_ONCE):
+        missing = _missing(some, common, spent)
+        blank += missing.height
+        hits += missing.join(new, on=pair, how="semi").height
     known = bought.select("category").unique()
-    missing = scored.height * known.height - bought.join(scored, on="customer_id", how="semi").height
-    others = missing - blank.height
+    others = scored.height * known.height - bought.join(scored, on="customer_id", how="semi").height - blank
     other_hits = new.join(known, on="category", how="semi").height - hits
     return {
-        "white_space_bought_rate": hits / blank.height if blank.height else float("nan"),
+        "white_space_bought_rate": hits / blank if blank else float("nan"),
         "other_category_bought_rate": other_hits / others if others else float("nan"),
     }
+
+
+def _buyers(recent: pl.DataFrame) -> pl.DataFrame:
+    """Sum up who bought at all: customer_id, spend_minor, observation_count, sorted by customer_id."""
+    spends = recent.group_by("customer_id").agg(
+        pl.col("net_minor").sum().alias("spend_minor"),
+        pl.col("line_count").sum().alias("observation_count"),
+        pl.col("is_purchase").any(),
+    )
+    return spends.filter("is_purchase").drop("is_purchase").sort("customer_id")
 
 
 def _grouped(buyers: pl.DataFrame, peers: pl.DataFrame | None, parameters: Parameters) -> pl.DataFrame:
@@ -213,14 +217,18 @@ def _summed(recent: pl.DataFrame, grouped: pl.DataFrame, parameters: Parameters)
     return pl.concat(parts)
 
 
-def _rows(known: pl.DataFrame, scored: pl.DataFrame, reason: str | None, parameters: Parameters) -> pl.DataFrame:
+def _rows(
+    known: pl.DataFrame, recent: pl.DataFrame, scored: pl.DataFrame, reason: str | None, parameters: Parameters
+) -> pl.DataFrame:
     """Add those without a score, with the reason."""
     none = reason or f"No purchase in the {parameters.window_days} days before the reference date."
     empty = {"growth_class": pl.String, "top_white_space": pl.String}
     missing = [name for name in OUTPUT_COLUMNS[1:-2] if name not in scored.columns]
     scored = scored.with_columns(pl.lit(None, dtype=empty.get(name, pl.Int64)).alias(name) for name in missing)
+    counts = recent.group_by("customer_id").agg(pl.col("line_count").sum().alias("observation_count"))
     everybody = known.select("customer_id").unique().sort("customer_id")
-    joined = everybody.join(scored, on="customer_id", how="left", maintain_order="left")
+    everybody = everybody.join(counts, on="customer_id", how="left", maintain_order="left")
+    joined = everybody.join(scored.drop("observation_count"), on="customer_id", how="left", maintain_order="left")
     is_ok = pl.col("growth_class").is_not_null()
     return joined.with_columns(
         pl.col("observation_count").fill_null(0),

@@ -3,6 +3,7 @@
 from typing import Final
 
 from .churn import CHURN
+from .growth import GROWTH
 from .lifetime_value import LIFETIME_VALUE
 from .price_sensitivity import PRICE_SENSITIVITY
 from .rfm import RFM
@@ -12,6 +13,7 @@ from .values import DIGITS, NAME, Given, Kind, Output, Status, Value, stored_nam
 __all__ = [
     "CHURN",
     "DIGITS",
+    "GROWTH",
     "LIFETIME_VALUE",
     "NAME",
     "OUTPUTS",
@@ -27,6 +29,14 @@ __all__ = [
 ]
 
 OUTPUTS: Final[dict[str, Output]] = {
-    output.model: output for output in (RFM, LIFETIME_VALUE, CHURN, PRICE_SENSITIVITY, TASTE)
+    output.model: output
+    for output in (
+        RFM,
+        LIFETIME_VALUE,
+        CHURN,
+        PRICE_SENSITIVITY,
+        TASTE,
+        GROWTH,
+    )
 }
 """Every model there is, by its name; in this order they are answered."""

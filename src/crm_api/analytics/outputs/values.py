@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 Status = Literal["ok", "insufficient_data", "not_converged", "not_identified", "stale"]
-Kind = Literal["score", "count", "days", "number", "rate", "money", "choice", "name"]
+Kind = Literal["score", "count", "days", "number", "rate", "money", "choice", "name", "text"]
 """`score` 1 to 5; `count` and `days` whole numbers; `number` zero or more, `rate` 0 to 1, both with `DIGITS` digits
 after the point, so that they are the same bytes everywhere; `money` in the run's currency; `choice` one of a few words;
-`name` a word that matches `NAME`.
+`name` a word that matches `NAME`; `text` as the business wrote it, a category's name for example.
 """
 Given = Literal["always", "scored", "unscored", "sometimes"]
 """In every row; in those with status `ok` and no other; in all others; in those that have it."""
