@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import func, select, update
 
 from crm_api.analytics.models import SCORES
+from crm_api.analytics.outputs import OUTPUTS
 from crm_api.core.db import Database
 from crm_api.core.trail import AuditEntry, OutboxEvent
 from crm_api.jobs.models import Job
@@ -359,3 +360,12 @@ async def test_rows_of_outlived_runs_are_dropped_by_the_worker(
     gone = {"run_id": runs[0].run["id"]}
     await api.get("/v1/scores/rfm", params=gone, expect=problem("rows-dropped", 410))
     assert (await runs[0].read())["row_count"] == 2
+
+
+@pytest.mark.parametrize("model", [{"model": "astrology"}, {"model": 5}, {"model": ["rfm"]}, {}])
+async def test_who_names_no_model_is_told_all_of_them(api: Api, model: dict[str, Any]) -> None:
+    wish = {**model, "parameters": {"currency": "EUR"}}
+    refused = await api.post("/v1/analytics/runs", wish, expect=problem("invalid-request", 422))
+    [wrong] = refused["errors"]
+    assert wrong["pointer"] == "/model"
+    assert not model or wrong["detail"] == f"models are {', '.join(OUTPUTS)}"

@@ -3,12 +3,12 @@
 from datetime import date
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
 from ..core.money import currencies
 from ..core.schemas import Day, Input
-from .outputs import NAME
+from .outputs import NAME, OUTPUTS
 
 EARLIEST: Final = date(1900, 1, 1)
 Kind = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=r"^[a-z0-9_]+(\.[a-z0-9_]+)*$")]
@@ -197,10 +197,17 @@ PURCHASES: Final[dict[str, Any]] = {
 }
 
 
+def _existing_model(model: object) -> object:
+    """Refuse what is no model at all: what names none is looked at as a run of `rfm`."""
+    if model not in tuple(OUTPUTS):
+        raise PydanticCustomError("unknown-model", "models are {models}", {"models": ", ".join(OUTPUTS)})
+    return model
+
+
 class RfmRun(Input):
     """Recency, frequency and monetary scores."""
 
-    model: Literal["rfm"]
+    model: Annotated[Literal["rfm"], BeforeValidator(_existing_model)]
     parameters: RfmParameters
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"model": "rfm", "parameters": PURCHASES}]})

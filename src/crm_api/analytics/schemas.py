@@ -48,7 +48,7 @@ _HASH = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 
 
 def _model_of(asked: Any) -> str:
-    """Say which model is asked for; what names none is told what is wrong with it as a run of `rfm`."""
+    """Say which model is asked for; what names none is looked at as a run of `rfm`, which says so."""
     model = asked.get("model") if isinstance(asked, dict) else getattr(asked, "model", None)
     return str(model) if model in get_args(Model) else "rfm"
 

@@ -17,6 +17,7 @@ from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 
 from . import design
+from .backtesting import Backtest, auc, brier, calibration, calibration_error, no_backtest
 from .likelihood import Floats
 from .states import Status
 
@@ -90,6 +91,34 @@ def predict(model: Model, frame: pl.DataFrame) -> Floats:
     log_odds = (design.matrix(frame, model.encoding) * np.array(model.weights)).sum(axis=1) + model.intercept
     probability: Floats = expit(model.calibration_intercept + model.calibration_slope * log_odds)
     return probability.round(9)
+
+
+def judge(name: str, model: Model, outcome: str, later: pl.DataFrame | None = None) -> Backtest:
+    """Judge a fit by the folds it was held out from, or on later rows of customer_id, the outcome and the features.
+
+    Figures: customer_count, outcome_rate, AUC, Brier score beside that of the plain rate, mean calibration error. The
+    table compares predicted and observed by tenths. States: that of the fit; insufficient_data when it happened to all
+    or to nobody.
+    """
+    if model.status != "ok":
+        return no_backtest(name, None, None, model.status, model.reason)
+    predicted, happened = model.held_out, model.happened
+    if later is not None:
+        ordered = later.sort("customer_id")
+        predicted = predict(model, ordered)
+        happened = ordered[outcome].cast(pl.Boolean).to_numpy().astype(np.bool_)
+    if happened.all() or not happened.any():
+        return no_backtest(name, None, None, "insufficient_data", f"All or none {outcome}: there is nothing to rank.")
+    table = calibration(predicted, happened.astype(np.float64))
+    figures = {
+        "customer_count": float(len(happened)),
+        "outcome_rate": float(happened.mean()),
+        "auc": auc(predicted, happened),
+        "brier": brier(predicted, happened),
+        "brier_of_the_rate": brier(np.full(len(happened), model.outcome_rate), happened),
+        "calibration_error": calibration_error(table),
+    }
+    return Backtest(name, None, None, "ok", None, figures, table)
 
 
 def contributions(model: Model, frame: pl.DataFrame) -> pl.DataFrame:

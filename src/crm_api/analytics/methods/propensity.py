@@ -6,13 +6,13 @@ It predicts response to being offered, not the change that the offer makes: for 
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
-import numpy as np
 import polars as pl
 
 from . import leaks, logistic
-from .backtesting import Backtest, auc, brier, calibration, calibration_error, no_backtest
+from .backtesting import Backtest
 
 MODEL: Final = "offer_response"
 VERSION: Final = "1"
@@ -58,27 +58,10 @@ def score(customers: pl.DataFrame, fitted: logistic.Model, margin_minor: int, co
 def backtest(decisions: pl.DataFrame, features: Sequence[str], later: pl.DataFrame | None = None) -> Backtest:
     """Judge on later decisions, given as rows of the same form, or by five folds where there are none.
 
-    Figures: AUC, Brier score beside that of the plain rate, calibration error, and the lift: the response among the
-    tenth predicted highest over that of all. The table compares predicted and observed response by tenths.
+    Figures: those of `logistic.judge`, and the lift: the response among the tenth predicted highest over that of all.
     """
-    fitted = fit(decisions, features)
-    if fitted.status != "ok":
-        return no_backtest(MODEL, None, None, fitted.status, fitted.reason)
-    predicted, happened = fitted.held_out, fitted.happened
-    if later is not None:
-        ordered = later.sort("customer_id")
-        predicted = logistic.predict(fitted, ordered)
-        happened = ordered["responded"].cast(pl.Boolean).to_numpy().astype(np.bool_)
-    if happened.all() or not happened.any():
-        return no_backtest(MODEL, None, None, "insufficient_data", "All or none responded: there is nothing to rank.")
-    table = calibration(predicted, happened.astype(np.float64))
-    figures = {
-        "decision_count": float(len(happened)),
-        "response_rate": float(happened.mean()),
-        "auc": auc(predicted, happened),
-        "brier": brier(predicted, happened),
-        "brier_of_the_rate": brier(np.full(len(happened), fitted.outcome_rate), happened),
-        "calibration_error": calibration_error(table),
-        "top_tenth_lift": float(table["observed"][-1]) / float(happened.mean()),
-    }
-    return Backtest(MODEL, None, None, "ok", None, figures, table)
+    found = logistic.judge(MODEL, fit(decisions, features), "responded", later)
+    if found.status != "ok":
+        return found
+    lift = float(found.table["observed"][-1]) / found.figures["outcome_rate"]
+    return replace(found, figures={**found.figures, "top_tenth_lift": lift})

@@ -15,7 +15,7 @@ import polars as pl
 from scipy.stats import norm
 
 from . import leaks, logistic
-from .backtesting import Backtest, auc, bin_of, brier, calibration, calibration_error, no_backtest
+from .backtesting import Backtest, bin_of
 
 MODEL: Final = "retention"
 VERSION: Final = "1"
@@ -108,26 +108,6 @@ def score(contracts: pl.DataFrame, fitted: logistic.Model) -> pl.DataFrame:
 def backtest(contracts: pl.DataFrame, features: Sequence[str], later: pl.DataFrame | None = None) -> Backtest:
     """Judge the hazard on a later period, given as rows of the same form, or by five folds where there is none.
 
-    Figures: AUC, Brier score beside that of the plain rate, mean calibration error. The table compares predicted and
-    observed churn by tenths.
+    Figures: those of `logistic.judge`.
     """
-    fitted = fit(contracts, features)
-    if fitted.status != "ok":
-        return no_backtest(MODEL, None, None, fitted.status, fitted.reason)
-    predicted, happened = fitted.held_out, fitted.happened
-    if later is not None:
-        ordered = later.sort("customer_id")
-        predicted = logistic.predict(fitted, ordered)
-        happened = ordered["churned"].cast(pl.Boolean).to_numpy().astype(np.bool_)
-    if happened.all() or not happened.any():
-        return no_backtest(MODEL, None, None, "insufficient_data", "All or none ended: there is nothing to rank.")
-    table = calibration(predicted, happened.astype(np.float64))
-    figures = {
-        "customer_count": float(len(happened)),
-        "churn_rate": float(happened.mean()),
-        "auc": auc(predicted, happened),
-        "brier": brier(predicted, happened),
-        "brier_of_the_rate": brier(np.full(len(happened), fitted.outcome_rate), happened),
-        "calibration_error": calibration_error(table),
-    }
-    return Backtest(MODEL, None, None, "ok", None, figures, table)
+    return logistic.judge(MODEL, fit(contracts, features), "churned", later)
