@@ -112,10 +112,17 @@ class SmtpSink:
     """A mail server in a thread of its own, on a free port unless one is given."""
 
     def __init__(
-        self, *, port: int = 0, log: Path | None = None, behavior: Behavior | None = None, **options: Any
+        self,
+        *,
+        port: int = 0,
+        log: Path | None = None,
+        behavior: Behavior | None = None,
+        pipelining: bool = True,
+        **options: Any,
     ) -> None:
         """`options` are those of aiosmtpd's SMTP, for TLS and logins."""
         self.behavior = behavior or Behavior()
+        self._extensions = ["250-PIPELINING"] if pipelining else []
         self.connection_count = 0
         self._options = {"enable_SMTPUTF8": True, **options}
         self.accepted: list[Accepted] = []
@@ -171,7 +178,14 @@ class SmtpSink:
         """Drop all connections that are open now."""
         self._loop.call_soon_threadsafe(lambda: [session.hang_up() for session in self._sessions])
 
-    async def handle_RCPT(  # aiosmtpd finds this and the next by their names
+    async def handle_EHLO(  # aiosmtpd finds this and the next two by their names
+        self, server: SMTP, session: Session, envelope: Envelope, hostname: str, answers: list[str]
+    ) -> list[str]:
+        """Say that commands may come together, as mail servers do (RFC 2920); aiosmtpd reads them one by one anyway."""
+        session.host_name = hostname
+        return [*answers[:-1], *self._extensions, answers[-1]]
+
+    async def handle_RCPT(
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
     ) -> str:
         """Answer whether a recipient is welcome."""

@@ -179,10 +179,12 @@ async def test_a_server_that_is_away_defers_and_is_asked_again(sink: SmtpSink) -
         ({"message": "nonsense"}, "unknown", None),
         ({"message": "354 go on"}, "unknown", None),
         ({"RCPT": "550 5.1.1 no", "RSET": HANG_UP}, "bounced", 550),
+        ({"message": "250 taken\n250 and more"}, "sent", 250),
     ],
 )
-async def test_whatever_a_server_says(answers: dict[str, str], result: str, code: int | None) -> None:
-    async with scripted(**answers) as (place, lines):
+@pytest.mark.parametrize("ehlo", ["250 hello", "250-hello\n250 PIPELINING"])
+async def test_whatever_a_server_says(answers: dict[str, str], result: str, code: int | None, ehlo: str) -> None:
+    async with scripted(**{"EHLO": ehlo, **answers}) as (place, lines):
         gateway = SmtpGateway(SmtpServer.at(f"smtp://{place}"))
         try:
             _, outcome = await hand_over(gateway)
@@ -192,6 +194,64 @@ async def test_whatever_a_server_says(answers: dict[str, str], result: str, code
         await gateway.close()
     tries = sum("\r\n\r\n" in line for line in lines)
     assert tries == (result in ("sent", "unknown") or "message" in answers), "sent once, and only when it is wanted"
+
+
+@pytest.mark.parametrize("ehlo", ["250 hello", "250-hello\n250 PIPELINING"])
+async def test_nothing_is_sent_to_a_server_that_says_too_much(ehlo: str) -> None:
+    """Else an answer would be taken for that to another command."""
+    async with scripted(EHLO=ehlo, RCPT="250 fine\n250 and more") as (place, lines):
+        gateway = SmtpGateway(SmtpServer.at(f"smtp://{place}"))
+        assert (await hand_over(gateway))[1].result == "deferred"
+        await gateway.close()
+    assert not any("\r\n\r\n" in line for line in lines)
+
+
+async def test_an_envelope_goes_out_at_once_where_the_server_takes_it() -> None:
+    """A server that waits for the next command before it answers is only answered by one that is asked at once."""
+    parts: list[bytes] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"220 hello\r\n")
+        await reader.readline()
+        writer.write(b"250-hello\r\n250 pipelining\r\n")
+        parts.append(await reader.readuntil(b"DATA\r\n"))
+        writer.write(b"250 fine\r\n250 fi")
+        await asyncio.sleep(0.05)
+        writer.write(b"ne\r\n354-go\r\n354 on\r\n")
+        parts.append(await reader.readuntil(b"\r\n.\r\n"))
+        writer.write(b"250 taken\r\n")
+        await reader.read()
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        gateway = SmtpGateway(SmtpServer.at(f"smtp://127.0.0.1:{port}"))
+        assert (await hand_over(gateway))[1] == Outcome("sent", 250, "taken")
+        await gateway.close()
+    assert parts[0] == f"MAIL FROM:<{SENDER}>\r\nRCPT TO:<{ANN}>\r\nDATA\r\n".encode()
+
+
+@pytest.mark.parametrize("refused", ["MAIL", "RCPT"])
+async def test_a_message_that_is_wanted_without_its_envelope_is_not_sent(refused: str) -> None:
+    """Such a server takes whatever follows as the message (RFC 2920, section 3.1)."""
+    answers = {"EHLO": "250-hello\n250 PIPELINING", refused: "550 5.1.1 no"}
+    async with scripted(**answers) as (place, lines):
+        gateway = SmtpGateway(SmtpServer.at(f"smtp://{place}"))
+        for _ in range(2):
+            assert (await hand_over(gateway))[1].code == 550
+        await gateway.close()
+    assert not any("\r\n\r\n" in line for line in lines)
+    assert [line.split()[0] for line in lines].count("EHLO") == 2, "that connection is of no more use"
+
+
+async def test_a_server_that_wants_commands_one_by_one_gets_them_so() -> None:
+    with SmtpSink(pipelining=False) as old:
+        gateway = SmtpGateway(SmtpServer.at(old.url))
+        old.behavior.reject = {"bob@example.org"}
+        assert (await hand_over(gateway, "bob@example.org"))[1].result == "bounced"
+        assert (await hand_over(gateway))[1].result == "sent"
+        assert old.connection_count == 1
+        await gateway.close()
 
 
 NO_ADDRESSES = ["a\r\nRCPT TO:<x@y.example>", "no address", "a@b@c.example", "<a@b.example>", "a@" + "x" * 70]
