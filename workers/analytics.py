@@ -44,7 +44,8 @@ MODELS: Final[dict[str, Callable[[Mapping[str, Any]], Model]]] = {
     "lifetime_value": _fitted(".buying", "lifetime_value_model"),
     "churn": _fitted(".buying", "churn_model"),
     "price_sensitivity": _fitted(".prices", "PriceModel"),
-    "taste": _fitted(".tastes", "TasteModel"),
+    "taste": _fitted(".tastes", "taste_model"),
+    "sensitive_taste": _fitted(".tastes", "sensitive_taste_model"),
     "growth": _fitted(".growing", "growth_model"),
 }
 """How each model is made of a run's parameters."""

@@ -11,7 +11,7 @@ from crm_api.analytics import rfm, wire
 from crm_api.analytics.distributions import sampled
 from crm_api.analytics.methods import taste
 from crm_api.analytics.methods.purchases import REFUND_KIND
-from crm_api.analytics.outputs import TASTE
+from crm_api.analytics.outputs import SENSITIVE_TASTE, TASTE, Output
 
 from .models import Block, Outcome
 
@@ -26,7 +26,8 @@ class TasteModel:
     reads: Literal["lines"] = "lines"
     code_version = f"{__version__}+{taste.MODEL}.{taste.VERSION}"
 
-    def __init__(self, parameters: Mapping[str, Any]) -> None:
+    def __init__(self, output: Output, parameters: Mapping[str, Any]) -> None:
+        self._output = output
         self._zone = parameters["time_zone"]
         self._among = None if parameters["among"] is None else _lies_in(parameters["among"])
         self._subjects = {each["subject"]: _lies_in(each) for each in parameters["subjects"]}
@@ -75,7 +76,7 @@ class TasteModel:
         subjects = list(self._subjects)
         scores = taste.score(taste.combine([before, after]), _BASE, subjects, self._asked)
         judged_count = int((scores["status"] == "ok").sum())
-        rows = wire.write_rows(TASTE, scores.rename({"category": "subject"}))
+        rows = wire.write_rows(self._output, scores.rename({"category": "subject"}))
         return Outcome(
             rows=rows,
             input_hash=rfm.fingerprint(counts),
@@ -87,6 +88,16 @@ class TasteModel:
             watched=sampled(scores.select("avoid_probability", "share_rate", "observation_count")),
             backtest=taste.backtest(before, after, _BASE, subjects, self._cut_on, self._asked),
         )
+
+
+def taste_model(parameters: Mapping[str, Any]) -> TasteModel:
+    """Make the model of any tastes."""
+    return TasteModel(TASTE, parameters)
+
+
+def sensitive_taste_model(parameters: Mapping[str, Any]) -> TasteModel:
+    """Make the model of tastes that may reveal something; whom it is fed was asked."""
+    return TasteModel(SENSITIVE_TASTE, parameters)
 
 
 def _lies_in(products: Mapping[str, Any]) -> pl.Expr:

@@ -20,7 +20,7 @@ from .analytics import routes as runs
 from .analytics import score_routes as scores
 from .analytics import worker_routes as run_workers
 from .analytics.event_types import EVENT_TYPES as ANALYTICS_EVENTS
-from .analytics.fields import FIELDS as SCORE_FIELDS
+from .analytics.fields import score_fields
 from .analytics.operations import KINDS as ANALYTICS_KINDS
 from .analytics.operations import planned_runs
 from .audience import Catalog
@@ -167,16 +167,15 @@ def create_app(settings: Settings, job_kinds: Sequence[JobKind] = JOB_KINDS) -> 
     app.openapi_version = "3.2.0"
     app.state.settings = settings
     app.state.cursors = Cursors(settings.secret_key.get_secret_value())
-    built_in = Catalog(
-        [*profile_fields(), *SCORE_FIELDS, *SEGMENT_FIELDS, *CONTEXT_FIELDS], COUNTABLE, household=HOUSEHOLDS
-    )
+    scored = score_fields(settings.sensitive_taste_purpose)
+    built_in = Catalog([*profile_fields(), *scored, *SEGMENT_FIELDS, *CONTEXT_FIELDS], COUNTABLE, household=HOUSEHOLDS)
     catalog = LivingCatalog(built_in, (CUSTOM_FIELDS, CONSENT_FIELDS))
     build = segment_build(catalog)
     of_segments = (build, live_segments(catalog, build, settings.zone), segment_check(catalog, settings.zone))
     kinds = (
         *job_kinds,
         daily_facts(settings.zone),
-        planned_runs(settings.zone),
+        planned_runs(settings.zone, settings.sensitive_taste_purpose),
         *of_segments,
         advertising_export(),
         planning(catalog, settings),

@@ -54,6 +54,12 @@ class Settings(BaseSettings):
     phone_region: Annotated[
         str, Field(pattern="^[A-Z]{2}$", description="Country of phone numbers written without a country code")
     ] = "US"
+    sensitive_taste_purpose: Annotated[
+        str | None,
+        Field(
+            min_length=1, description="The declared purpose that tastes which may reveal health or belief are told for"
+        ),
+    ] = None
     cors_origins: Annotated[
         tuple[str, ...], NoDecode, Field(description="Origins allowed to call from a browser, separated by commas")
     ] = ()

@@ -9,7 +9,7 @@ import orjson
 import pytest
 from sqlalchemy import select
 
-from crm_api.analytics.fields import FIELDS
+from crm_api.analytics.fields import score_fields
 from crm_api.analytics.outputs import OUTPUTS
 from crm_api.audience import Catalog, Moment, condition, read_tree
 from crm_api.core.db import Database
@@ -172,12 +172,16 @@ async def test_scores_of_the_current_run_are_fields_of_an_audience(
     lines = [scored(customer, number + 1, f"{number}.99") for number, customer in enumerate(customers)]
     lines[2] = unscored(customers[2])
     await publish(lines)
-    wanted = condition(read_tree(tree), Catalog(FIELDS), Moment(datetime.now(UTC), ZoneInfo("America/New_York")))
+    wanted = condition(
+        read_tree(tree), Catalog(score_fields(None)), Moment(datetime.now(UTC), ZoneInfo("America/New_York"))
+    )
     statement = select(Customer.customer_id).where(wanted).order_by(Customer.customer_id)
     async with database.session() as session:
         assert [str(each) for each in await session.scalars(statement)] == [customers[number] for number in found]
 
 
 def test_fields_say_what_changes_them() -> None:
-    assert {field.source for field in FIELDS} == {"score"}
-    assert {name for field in FIELDS for name in field.depends_on} == {f"score:{model}" for model in OUTPUTS}
+    fields = list(score_fields("diet"))
+    assert {field.source for field in fields} == {"score"}
+    named = {name for field in fields for name in field.depends_on}
+    assert named == {"consent", *(f"score:{model}" for model in OUTPUTS)}

@@ -15,6 +15,7 @@ from ..touchpoints.models import Touchpoint
 from .models import SCORES, AnalyticsModel, AnalyticsRun
 from .outputs import Output
 from .score_queries import OF_ONE, Document, of_one
+from .sensitive import BOUND
 
 MOST_INPUTS: Final = 50
 _REFUND: Final = "order.refunded"
@@ -50,9 +51,9 @@ _NEWEST: Final = Prepared(
 READINGS: Final = {model: Prepared(OF_ONE[model]) for model in SCORES}
 
 
-async def read_explanation(reader: Reader, output: Output, customer_id: UUID) -> Document:
+async def read_explanation(reader: Reader, output: Output, customer_id: UUID, purpose: str | None) -> Document:
     """Answer a score of the current run, and the touchpoints it rests on: those that the run read of this customer."""
-    rows = await reader.rows(READINGS[output.model], customer_id=customer_id)
+    rows = await reader.rows(READINGS[output.model], **{"customer_id": customer_id, BOUND: purpose})
     scores = of_one(output, customer_id, rows)
     run = await reader.row(_RUN, model=output.model)
     if run is None:

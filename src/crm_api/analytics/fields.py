@@ -9,6 +9,7 @@ from ..audience import Field, FieldType, Rows
 from ..customers.models import Customer
 from .models import SCORES, AnalyticsModel
 from .outputs import OUTPUTS, Kind, Output, Value, stored_name
+from .sensitive import agreed
 
 _TYPES: Final[dict[Kind, FieldType]] = {
     "score": "integer",
@@ -23,10 +24,14 @@ _TYPES: Final[dict[Kind, FieldType]] = {
 }
 
 
-def _fields(output: Output) -> Iterator[Field]:
+def _fields(output: Output, purpose: str | None) -> Iterator[Field]:
     kept = SCORES[output.model].c
     current = select(AnalyticsModel.current_run_id).where(AnalyticsModel.model == output.model).scalar_subquery()
-    rows = Rows(key=kept.customer_id, of=Customer.customer_id, conditions=(kept.run_id == current,))
+    conditions, depends_on = [kept.run_id == current], {f"score:{output.model}"}
+    if output.is_sensitive:
+        conditions.append(agreed(kept.customer_id, purpose))
+        depends_on.add("consent")
+    rows = Rows(key=kept.customer_id, of=Customer.customer_id, conditions=tuple(conditions))
     values = output.values if output.key is None else ()
     for value in values:
         more: dict[str, Any] = {"currency": kept.currency} if value.kind == "money" else {}
@@ -37,17 +42,17 @@ def _fields(output: Output) -> Iterator[Field]:
             type=_TYPES[value.kind],
             column=kept[stored_name(value)],
             rows=rows,
-            depends_on=frozenset({f"score:{output.model}"}),
+            depends_on=frozenset(depends_on),
             label=value.label,
             unit=value.unit,
             source="score",
             **more,
         )
     if output.key is not None and output.key.kind == "name":
-        yield from _sets(output, output.key, rows)
+        yield from _sets(output, output.key, rows, frozenset(depends_on))
 
 
-def _sets(output: Output, key: Value, rows: Rows) -> Iterator[Field]:
+def _sets(output: Output, key: Value, rows: Rows, depends_on: frozenset[str]) -> Iterator[Field]:
     """Where a model says several things of a customer: for each word it can say, of what it says it."""
     kept = SCORES[output.model].c
     for value in output.values:
@@ -58,10 +63,14 @@ def _sets(output: Output, key: Value, rows: Rows) -> Iterator[Field]:
                 column=kept[key.name],
                 rows=rows,
                 where=((kept[value.name], choice),),
-                depends_on=frozenset({f"score:{output.model}"}),
+                depends_on=depends_on,
                 label=f"{output.title[0].upper()}{output.title[1:]}: {choice.replace('_', ' ')}",
                 source="score",
             )
 
 
-FIELDS: Final = tuple(field for output in OUTPUTS.values() for field in _fields(output))
+def score_fields(purpose: str | None) -> Iterator[Field]:
+    """Answer the fields of all models; of sensitive ones only when a purpose is named."""
+    for output in OUTPUTS.values():
+        if purpose is not None or not output.is_sensitive:
+            yield from _fields(output, purpose)

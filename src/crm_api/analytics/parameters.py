@@ -283,3 +283,25 @@ class GrowthRun(Input):
             "examples": [{"model": "growth", "parameters": {**PURCHASES, "without_departments": ["FUEL"]}}]
         }
     )
+
+
+class SensitiveTasteRun(Input):
+    """What customers who agreed to it like, buy, and leave out, where that may reveal health or belief."""
+
+    model: Literal["sensitive_taste"]
+    parameters: TasteParameters
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "model": "sensitive_taste",
+                    "parameters": {
+                        "as_of": "2018-01-01",
+                        "among": {"departments": ["GROCERY", "PRODUCE", "MEAT"]},
+                        "subjects": [{"subject": "meat", "departments": ["MEAT"], "categories": ["FROZEN CHICKEN"]}],
+                    },
+                }
+            ]
+        }
+    )

@@ -7,11 +7,13 @@ from starlette.responses import Response
 
 from ..access import Principal, authorize, authorize_once
 from ..core.db import Reads, Session
+from ..core.problems import problems
 from ..core.read import answer
 from ..core.route import Route
 from . import operations, queries
-from .outputs import OUTPUTS, Output
+from .outputs import OUTPUTS, TASTES, Output
 from .plan_schemas import WISHES, PlanList, PlanListParams, PlanRead, PlanWish
+from .problems import SensitiveTaste
 
 router = APIRouter(prefix="/v1/analytics/plans", tags=["Analytics"], route_class=Route)
 CanRead = Annotated[Principal, Security(authorize, scopes=["analytics:read"])]
@@ -31,8 +33,9 @@ def _add_planning(output: Output) -> None:
     """Add the operation that plans a model."""
 
     async def put_plan(request: Request, wish: PlanWish, session: Session, who: CanWrite) -> Response:
-        zone = request.app.state.settings.zone
-        plan = await operations.put_plan(session, output.model, wish, zone, by=who.client_id)
+        settings = request.app.state.settings
+        zone, purpose = settings.zone, settings.sensitive_taste_purpose
+        plan = await operations.put_plan(session, output.model, wish, zone, purpose, by=who.client_id)
         return answer(queries.plan_document(plan, zone))
 
     put_plan.__annotations__["wish"] = WISHES[output.model]
@@ -46,6 +49,7 @@ def _add_planning(output: Output) -> None:
         "of the model is still under way at that time, the day is left out. Runs say who planned them.\n\n"
         "Scope: analytics:write.",
         response_model=PlanRead,
+        responses=problems(SensitiveTaste) if output.model in TASTES else None,
     )
 
 

@@ -25,10 +25,14 @@ PARAMETERS: Final[dict[str, type[RunParameters]]] = {
     "churn": ChurnParameters,
     "price_sensitivity": PriceSensitivityParameters,
     "taste": TasteParameters,
+    "sensitive_taste": TasteParameters,
     "growth": GrowthParameters,
 }
 """What a run of each model can be asked for."""
-_EXAMPLES: Final = {"taste": {"subjects": [{"subject": "garden", "departments": ["GARDEN CENTER"]}]}}
+_EXAMPLES: Final = {
+    "taste": {"subjects": [{"subject": "garden", "departments": ["GARDEN CENTER"]}]},
+    "sensitive_taste": {"subjects": [{"subject": "meat", "departments": ["MEAT"]}]},
+}
 _PLAN: dict[str, Any] = {"parameters": {"currency": "EUR"}, "at": "02:00", "enabled": True}
 
 

@@ -4,6 +4,7 @@
 ├── NothingPublished  404  no run of the model has been published, or none as of that date
 ├── BacktestNotFound  404  the run has no backtest, or no picture of it
 ├── NothingToApprove  409  the run waits for nobody's approval
+├── SensitiveTaste    403  no purpose is named that such a taste is told for
 ├── RunNotOpen        409  the run has ended and takes nothing more
 ├── RunSuperseded     409  a newer run of the model was published first
 ├── OutputMismatch    409  what is stored is not what the worker says it sent
@@ -35,6 +36,14 @@ class NothingPublished(Problem, status=404, code="nothing-published", title="No 
 class BacktestNotFound(Problem, status=404, code="backtest-not-found", title="The run has no backtest"):
     """The run has not come so far, its model foretells nothing that could be judged, or there was too little to judge
     by, so that nothing was drawn; `detail` says which.
+    """
+
+
+class SensitiveTaste(Problem, status=403, code="sensitive-taste", title="A sensitive taste needs a purpose"):
+    """What somebody leaves out may reveal health or belief: meat, alcohol, what a baby needs. Such a taste is told only
+    as `sensitive_taste`, for a purpose that the deployment names: declare it with `PUT /v1/purposes/{name}`, ask your
+    customers for consent to it, and start the service with `CRM_SENSITIVE_TASTE_PURPOSE` set to its name. Only who
+    agreed is scored. `detail` says what is missing.
     """
 
 

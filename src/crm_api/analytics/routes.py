@@ -14,7 +14,7 @@ from ..core.read import answer
 from ..core.route import Route
 from ..jobs.answers import ACCEPTED
 from . import operations, queries
-from .problems import RunNotFound
+from .problems import RunNotFound, SensitiveTaste
 from .schemas import RunListParams, RunPage, RunRead, RunRequest
 
 router = APIRouter(prefix="/v1/analytics/runs", tags=["Analytics"], route_class=Route)
@@ -22,14 +22,22 @@ CanRead = Annotated[Principal, Security(authorize, scopes=["analytics:read"])]
 CanStart = Annotated[Principal, Security(authorize_once, scopes=["analytics:write"])]
 
 
-@router.post("", status_code=202, summary="Start a run", response_model=RunRead, responses=ACCEPTED)
+@router.post(
+    "",
+    status_code=202,
+    summary="Start a run",
+    response_model=RunRead,
+    responses={**ACCEPTED, **problems(SensitiveTaste)},
+)
 async def start_analytics_run(request: Request, wish: RunRequest, session: Session, who: CanStart) -> Response:
     """Have a model computed over all customers who are not archived. A worker does it, and the run becomes current when
     all of it is there; until then scores are read from the run before. `job` tells the progress, and cancels it.
 
     Scope: analytics:write.
     """
-    run = await operations.start_run(session, wish, request.app.state.settings.zone, by=who.client_id)
+    settings = request.app.state.settings
+    purpose = settings.sensitive_taste_purpose
+    run = await operations.start_run(session, wish, settings.zone, purpose, by=who.client_id)
     document = await queries.written_run(session, run.id)
     return answer(document, status=202, headers={"Location": document["job"]})
 

@@ -14,6 +14,7 @@ from .parameters import (
     LifetimeValueRun,
     PriceSensitivityRun,
     RfmRun,
+    SensitiveTasteRun,
     TasteRun,
 )
 
@@ -23,6 +24,7 @@ Model = Literal[
     "churn",
     "price_sensitivity",
     "taste",
+    "sensitive_taste",
     "growth",
 ]
 RunState = Literal[
@@ -59,6 +61,7 @@ RunRequest = Annotated[
     | Annotated[ChurnRun, Tag("churn")]
     | Annotated[PriceSensitivityRun, Tag("price_sensitivity")]
     | Annotated[TasteRun, Tag("taste")]
+    | Annotated[SensitiveTasteRun, Tag("sensitive_taste")]
     | Annotated[GrowthRun, Tag("growth")],
     Discriminator(_model_of),
     Field(examples=[{"model": "rfm", "parameters": PURCHASES}]),

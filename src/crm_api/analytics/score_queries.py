@@ -30,6 +30,7 @@ from .models import SCORES, AnalyticsModel, AnalyticsRun
 from .outputs import OUTPUTS, Output, Value, stored_name
 from .problems import NothingPublished, RowsDropped, RunNotFound
 from .score_tables import ScoreTable
+from .sensitive import BOUND, agreed
 
 Document = dict[str, Any]
 
@@ -76,6 +77,8 @@ def _row_of_one(output: Output) -> Select[*tuple[Any, ...]]:
     kept = SCORES[output.model]
     is_current = and_(AnalyticsModel.current_run_id == AnalyticsRun.id, AnalyticsModel.model == output.model)
     is_theirs = and_(kept.c.run_id == AnalyticsRun.id, kept.c.customer_id == bindparam("customer_id", type_=Uuid))
+    if output.is_sensitive:
+        is_theirs = and_(is_theirs, agreed(kept.c.customer_id))
     statement = (
         select(AnalyticsRun.id.label("run_id"))
         .add_columns(AnalyticsRun.as_of, AnalyticsRun.finished_at, kept.c.customer_id, *_columns(output))
@@ -86,8 +89,8 @@ def _row_of_one(output: Output) -> Select[*tuple[Any, ...]]:
 
 
 OF_ONE: Final = {output.model: _row_of_one(output) for output in OUTPUTS.values()}
-"""What the current run of each model says of one customer: no row without such a run, nulls without a score; of a
-model with a key, a row for each.
+"""What the current run of each model says of one customer; binds `customer_id` and `sensitive.BOUND`. No row without
+such a run, nulls without a score; of a model with a key, a row for each.
 """
 ALL_OF_ONE: Final = Together(OF_ONE)
 
@@ -132,7 +135,7 @@ def stream(table: ScoreTable, run: Mapping[str, Any], values: Mapping[str, Any],
         statement = select(kept.customer_id).add_columns(model, kept.run_id, as_of, computed_at, *told)
     else:
         statement = select(as_of, kept.run_id).add_columns(*(column.as_written for column in table.columns))
-    ordered = _of_run(statement, table.model, frozenset(values)).order_by(*table.identity)
+    ordered = _of_run(statement, table.model, frozenset(values) - {BOUND}).order_by(*table.identity)
     return ordered.params(run_id=run["id"], **values)
 
 
@@ -147,7 +150,8 @@ def _of_run(statement: Select[Any], model: str, given: frozenset[str]) -> Select
     """Narrow to one run and to the filters that are given, each bound under its name."""
     kept = SCORES[model].c
     filters = (_filter(kept, name, OUTPUTS[model]) for name in sorted(given))
-    return statement.where(kept.run_id == bindparam("run_id", type_=Uuid), *filters)
+    allowed = (agreed(kept.customer_id),) if OUTPUTS[model].is_sensitive else ()
+    return statement.where(kept.run_id == bindparam("run_id", type_=Uuid), *filters, *allowed)
 
 
 def _filter(kept: ReadOnlyColumnCollection[str, Column[Any]], name: str, output: Output) -> ColumnElement[bool]:

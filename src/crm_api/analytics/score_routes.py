@@ -19,9 +19,10 @@ from . import score_queries as queries
 from .explain_queries import read_explanation
 from .explain_schemas import ScoreExplanation
 from .outputs import OUTPUTS, Output
-from .problems import ModelNotFound, NothingPublished, RowsDropped, RunNotFound
+from .problems import ModelNotFound, NothingPublished, RowsDropped, RunNotFound, SensitiveTaste
 from .score_schemas import PAGES, PARAMS, CustomerScores, ScoreParams, class_name, example
 from .score_tables import score_table
+from .sensitive import BOUND, check_purpose
 
 router = APIRouter(prefix="/v1", tags=["Scores"], route_class=Route)
 CanRead = Annotated[Principal, Security(authorize, scopes=["scores:read"])]
@@ -51,6 +52,9 @@ def _streams(output: Output) -> dict[int | str, dict[str, Any]]:
 def _add_reading(output: Output) -> None:
     """Add the operation that reads the scores of a model."""
 
+    guard = (SensitiveTaste,) if output.is_sensitive else ()
+    refusals = (*guard, RunNotFound, NothingPublished, RowsDropped, NotAcceptable)
+
     async def list_scores(request: Request, params: ScoreParams, reads: Reads, who: CanRead) -> Response:
         return await _listed(request, output, params, reads)
 
@@ -66,7 +70,7 @@ def _add_reading(output: Output) -> None:
         "was published meanwhile. With `Accept: text/csv` or `application/x-ndjson` all rows are streamed.\n\n"
         "Scope: scores:read.",
         response_model=PAGES[output.model],
-        responses={**_streams(output), **problems(RunNotFound, NothingPublished, RowsDropped, NotAcceptable)},
+        responses={**_streams(output), **problems(*refusals)},
     )
 
 
@@ -75,14 +79,18 @@ async def _listed(request: Request, output: Output, params: ScoreParams, reads: 
     if params.run_id is not None and params.as_of is not None:
         detail = "name a run either by run_id or by as_of"
         raise InvalidRequest(detail, errors=[finding("/as_of", "one-of", detail, part="query")])
+    purpose = request.app.state.settings.sensitive_taste_purpose
+    check_purpose(output, purpose)
     run = await queries.chosen_run(reads, model, page.after[0] if page.after else params.run_id, params.as_of)
     given = params.filters()
+    if output.is_sensitive:
+        given[BOUND] = purpose
     if form != "json":
         table = score_table(model, orjson.loads(run["parameters"]))
         return stream(request, queries.stream(table, run, given, as_json=form == "ndjson"), form)
     if page.after:
         given |= dict(zip(("after", "after_key"), page.after[1:], strict=False))
-    statement = queries.page(model, frozenset(given) - {"after_key"})
+    statement = queries.page(model, frozenset(given) - {"after_key", BOUND})
     rows = await reads.rows(statement, run_id=run["id"], limit=page.limit, **given)
     source = {"id": run["id"], "model": model, "as_of": run["as_of"], "computed_at": run["finished_at"]}
     scores = [queries.document(output, row, run) for row in rows]
@@ -99,14 +107,15 @@ for _output in OUTPUTS.values():
     response_model=CustomerScores,
     responses=problems(CustomerNotFound),
 )
-async def read_customer_scores(customer_id: UUID, reads: Reads, who: CanRead) -> Response:
+async def read_customer_scores(request: Request, customer_id: UUID, reads: Reads, who: CanRead) -> Response:
     """Answer what the current run of each model says of a customer: one entry, or one for each of the things that the
     model tells apart, by name. Where a model can say nothing, the one entry's status is `insufficient_data` and its
     reason says why.
 
     Scope: scores:read.
     """
-    rows = await reads.together(queries.ALL_OF_ONE, customer_id=customer_id)
+    bound = {"customer_id": customer_id, BOUND: request.app.state.settings.sensitive_taste_purpose}
+    rows = await reads.together(queries.ALL_OF_ONE, **bound)
     is_known = any(row["status"] is not None for found in rows.values() for row in found)
     if not is_known and await reads.row(queries.IS_CUSTOMER, customer_id=customer_id) is None:
         raise CustomerNotFound(f"No customer has the id {customer_id}")
@@ -118,9 +127,11 @@ async def read_customer_scores(customer_id: UUID, reads: Reads, who: CanRead) ->
     "/customers/{customer_id:uuid}/scores/{model}/explain",
     summary="Explain a customer's score",
     response_model=ScoreExplanation,
-    responses=problems(CustomerNotFound, ModelNotFound),
+    responses=problems(CustomerNotFound, ModelNotFound, SensitiveTaste),
 )
-async def explain_customer_score(customer_id: UUID, model: str, reads: Reads, who: CanExplain) -> Response:
+async def explain_customer_score(
+    request: Request, customer_id: UUID, model: str, reads: Reads, who: CanExplain
+) -> Response:
     """Answer what the current run of a model says of a customer, and the purchases and refunds that it was told from:
     those of the run's kinds, before its reference date, up to its watermark. What was erased since is missing.
 
@@ -128,6 +139,8 @@ async def explain_customer_score(customer_id: UUID, model: str, reads: Reads, wh
     """
     if model not in OUTPUTS:
         raise ModelNotFound(f"{model!r} is none of {', '.join(OUTPUTS)}")
+    purpose = request.app.state.settings.sensitive_taste_purpose
+    check_purpose(OUTPUTS[model], purpose)
     if await reads.row(queries.IS_CUSTOMER, customer_id=customer_id) is None:
         raise CustomerNotFound(f"No customer has the id {customer_id}")
-    return answer(await read_explanation(reads, OUTPUTS[model], customer_id))
+    return answer(await read_explanation(reads, OUTPUTS[model], customer_id, purpose))

@@ -20,10 +20,11 @@ from ..core.streams import stream, wants
 from ..jobs.problems import JobNotFound, LeaseLost
 from . import operations, queries, rules
 from .outputs import OUTPUTS
-from .problems import OutputMismatch, RunNotFound, RunNotOpen, RunSuperseded, WatermarkOpen
+from .problems import OutputMismatch, RunNotFound, RunNotOpen, RunSuperseded, SensitiveTaste, WatermarkOpen
 from .schemas import BeginWish, FactsParams, PartStored, PublishWish, RowsParams, RunRead, RunWork
 from .score_routes import csv_example
 from .score_tables import score_table
+from .sensitive import agreed, check_purpose
 from .uploads import received
 
 router = APIRouter(prefix="/v1/analytics/runs", tags=["Workers"], route_class=Route)
@@ -81,7 +82,7 @@ async def begin_analytics_run(run_id: UUID, wish: BeginWish, session: Session, r
     response_class=Response,
     responses={
         200: {"description": "One fact a line", "content": {CSV: {"schema": {"type": "string"}, "example": _FACTS}}},
-        **problems(RunNotFound, NotAcceptable),
+        **problems(RunNotFound, SensitiveTaste, NotAcceptable),
     },
 )
 async def stream_analytics_facts(
@@ -103,7 +104,7 @@ async def stream_analytics_facts(
     response_class=Response,
     responses={
         200: {"description": "A line a line", "content": {CSV: {"schema": {"type": "string"}, "example": _LINES}}},
-        **problems(RunNotFound, NotAcceptable),
+        **problems(RunNotFound, SensitiveTaste, NotAcceptable),
     },
 )
 async def stream_analytics_lines(
@@ -126,7 +127,12 @@ async def _fed(
     if run is None:
         raise RunNotFound(f"No run {run_id}")
     kinds = orjson.loads(run["parameters"])["kinds"]
-    return stream(request, feed(run["watermark"], kinds, params.customer_from, params.customer_before), "csv")
+    statement = feed(run["watermark"], kinds, params.customer_from, params.customer_before)
+    if OUTPUTS[run["model"]].is_sensitive:
+        purpose = request.app.state.settings.sensitive_taste_purpose
+        check_purpose(OUTPUTS[run["model"]], purpose)
+        statement = statement.where(agreed(statement.selected_columns.customer_id, purpose))
+    return stream(request, statement, "csv")
 
 
 @router.put(

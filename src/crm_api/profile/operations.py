@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from ..analytics.outputs import OUTPUTS
 from ..analytics.score_queries import of_one
+from ..analytics.sensitive import BOUND
 from ..audience import Moment
 from ..core.clock import now
 from ..core.read import Reader
@@ -24,11 +25,16 @@ Document = dict[str, Any]
 Rows = dict[str, list[dict[str, Any]]]
 
 
-async def read_profile(session: AsyncSession, reader: Reader, customer_id: UUID, share: Share, desk: Desk) -> Document:
-    """Answer a customer's profile, as far as it is shown. Errors: CustomerNotFound."""
+async def read_profile(
+    session: AsyncSession, reader: Reader, customer_id: UUID, share: Share, desk: Desk, purpose: str | None
+) -> Document:
+    """Answer a customer's profile, as far as it is shown; `purpose` is the one that sensitive tastes are told for.
+
+    Errors: CustomerNotFound.
+    """
     moment = Moment(now(), desk.zone)
     id = str(customer_id)
-    rows = await reader.together(queries.of_one(share.shown), customer_id=id)
+    rows = await reader.together(queries.of_one(share.shown), **{"customer_id": id, BOUND: purpose})
     if not rows["customer"]:
         raise CustomerNotFound(f"No customer has the id {customer_id}")
     found: dict[Part, Document] = {}

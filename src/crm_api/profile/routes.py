@@ -42,4 +42,5 @@ async def read_profile(
     """
     share = share_of(params.wanted, who.scopes)
     desk = request.app.state.decision_desk
-    return answer(await operations.read_profile(session, reads, customer_id, share, desk))
+    purpose = request.app.state.settings.sensitive_taste_purpose
+    return answer(await operations.read_profile(session, reads, customer_id, share, desk, purpose))

@@ -19,16 +19,24 @@ from ...jobs.kinds import Due, JobKind, Step
 from ...jobs.models import Job
 from ..models import AnalyticsPlan, AnalyticsRun
 from ..plan_schemas import PlanWish
+from ..problems import SensitiveTaste
 from ..rules import OPEN, next_time
 from ..schemas import RunRequest
+from ..sensitive import check_asked
 from .start import start_run
 
 _NAME: Final = "analytics-plan"
 _REQUEST: Final[TypeAdapter[Any]] = TypeAdapter(RunRequest)
 
 
-async def put_plan(session: AsyncSession, model: str, wish: PlanWish, zone: ZoneInfo, *, by: str) -> dict[str, Any]:
-    """Plan a model, or change its plan. Errors: InvalidRequest for an `as_of`, which no two days share."""
+async def put_plan(
+    session: AsyncSession, model: str, wish: PlanWish, zone: ZoneInfo, purpose: str | None, *, by: str
+) -> dict[str, Any]:
+    """Plan a model, or change its plan.
+
+    Errors: InvalidRequest for an `as_of`, which no two days share; SensitiveTaste.
+    """
+    await check_asked(session, model, wish.parameters, purpose)
     if wish.parameters.as_of is not None:
         detail = "the reference date of a planned run is its day"
         raise InvalidRequest(detail, errors=[finding("/parameters/as_of", "not-planned", detail)])
@@ -44,9 +52,9 @@ async def put_plan(session: AsyncSession, model: str, wish: PlanWish, zone: Zone
     return dict(row)
 
 
-def planned_runs(zone: ZoneInfo) -> JobKind:
+def planned_runs(zone: ZoneInfo, purpose: str | None) -> JobKind:
     """Make the kind of job that starts what is due."""
-    return JobKind(_NAME, "set", step=partial(_start_due, zone), due=_due, kept=timedelta(days=1))
+    return JobKind(_NAME, "set", step=partial(_start_due, zone, purpose), due=_due, kept=timedelta(days=1))
 
 
 async def _due(session: AsyncSession) -> Sequence[Due]:
@@ -54,7 +62,7 @@ async def _due(session: AsyncSession) -> Sequence[Due]:
     return [Due(singleton_key=_NAME)] if waiting else []
 
 
-async def _start_due(zone: ZoneInfo, session: AsyncSession, _job: Job) -> Step:
+async def _start_due(zone: ZoneInfo, purpose: str | None, session: AsyncSession, _job: Job) -> Step:
     """Start one run that is due; when it was due several times, it is started once."""
     at = now()
     due = select(AnalyticsPlan).where(AnalyticsPlan.next_at <= at).order_by(AnalyticsPlan.next_at, AnalyticsPlan.model)
@@ -66,6 +74,9 @@ async def _start_due(zone: ZoneInfo, session: AsyncSession, _job: Job) -> Step:
     if await session.scalar(select(under_way)):
         return Step(done=False, counts={"left_out": 1})
     request = _REQUEST.validate_json(orjson.dumps({"model": plan.model, "parameters": plan.parameters}))
-    run = await start_run(session, request, zone, by=plan.updated_by)
+    try:
+        run = await start_run(session, request, zone, purpose, by=plan.updated_by)
+    except SensitiveTaste:  # the purpose it was planned for is named no more
+        return Step(done=False, counts={"left_out": 1})
     plan.last_run_id = run.id
     return Step(done=False, counts={"started": 1})

@@ -14,11 +14,18 @@ from ...jobs.operations import enqueue
 from .. import rules
 from ..models import AnalyticsRun
 from ..schemas import RunRequest
+from ..sensitive import check_asked
 from .ending import RUN
 
 
-async def start_run(session: AsyncSession, wish: RunRequest, zone: ZoneInfo, *, by: str) -> AnalyticsRun:
-    """Queue a run. Errors: InvalidRequest for a reference date in the future."""
+async def start_run(
+    session: AsyncSession, wish: RunRequest, zone: ZoneInfo, purpose: str | None, *, by: str
+) -> AnalyticsRun:
+    """Queue a run; `purpose` is the one that sensitive tastes are told for.
+
+    Errors: InvalidRequest for a reference date in the future, SensitiveTaste.
+    """
+    await check_asked(session, wish.model, wish.parameters, purpose)
     at = now()
     today = rules.local_today(at, zone)
     as_of = wish.parameters.as_of or today

@@ -7,7 +7,7 @@ from .growth import GROWTH
 from .lifetime_value import LIFETIME_VALUE
 from .price_sensitivity import PRICE_SENSITIVITY
 from .rfm import RFM
-from .taste import TASTE
+from .taste import SENSITIVE_TASTE, TASTE
 from .values import DIGITS, NAME, Given, Kind, Output, Status, Value, stored_name
 
 __all__ = [
@@ -19,7 +19,9 @@ __all__ = [
     "OUTPUTS",
     "PRICE_SENSITIVITY",
     "RFM",
+    "SENSITIVE_TASTE",
     "TASTE",
+    "TASTES",
     "Given",
     "Kind",
     "Output",
@@ -36,7 +38,10 @@ OUTPUTS: Final[dict[str, Output]] = {
         CHURN,
         PRICE_SENSITIVITY,
         TASTE,
+        SENSITIVE_TASTE,
         GROWTH,
     )
 }
 """Every model there is, by its name; in this order they are answered."""
+TASTES: Final = (TASTE.model, SENSITIVE_TASTE.model)
+"""Models whose subjects are looked at before a run is taken."""

@@ -1,5 +1,6 @@
 """What customers like, buy, and leave out."""
 
+from dataclasses import replace
 from typing import Final
 
 from .values import Output, Value
@@ -21,7 +22,7 @@ TASTE: Final = Output(
         Value("line_count", "count", "Order lines in it", "always"),
     ),
     example={
-        "subject": "meat",
+        "subject": "garden",
         "opinion": "avoids",
         "avoid_probability": 0.981422,
         "like_probability": 0.0,
@@ -30,4 +31,16 @@ TASTE: Final = Output(
         "observation_count": 148,
     },
     statuses=("ok", "insufficient_data", "not_converged", "not_identified"),
+)
+
+SENSITIVE_TASTE: Final = replace(
+    TASTE,
+    example={**TASTE.example, "subject": "meat"},
+    model="sensitive_taste",
+    title="sensitive taste",
+    about="what customers who agreed to it like, buy and leave out of subjects that may reveal health or belief, such "
+    "as a diet",
+    nothing="No order line that counts before {as_of} had been recorded when the run began, or the customer did not "
+    "agree to the purpose it is told for (CRM_SENSITIVE_TASTE_PURPOSE)",
+    is_sensitive=True,
 )

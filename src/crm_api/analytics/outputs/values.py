@@ -45,6 +45,7 @@ class Output:
     about: what the model is, a sentence. nothing: why a customer has no row, but for having been archived. example:
     the values of a row, with its `observation_count`. unseen: values of a customer without a row that are not null.
     key: what a row is about besides the customer, of models that say several things of each; in every row.
+    is_sensitive: told only for a purpose that the deployment names, of customers who agreed to it.
     """
 
     model: str
@@ -57,6 +58,7 @@ class Output:
     statuses: tuple[Status, ...] = ("ok", "insufficient_data")
     unseen: tuple[tuple[str, int], ...] = ()
     key: Value | None = None
+    is_sensitive: bool = False
 
     @property
     def all_values(self) -> tuple[Value, ...]:
