@@ -28,7 +28,7 @@ check: .venv/installed ## Everything but the tests: format, lint, types, imports
 bench: .venv/installed ## Measure this service beside the floor, at 10,000 and 100,000 customers
 	$(BIN)/python -m tests.benchmarks $(ARGS)
 
-bench-large: .venv/installed ## The same at 1,000,000 customers; takes long
+bench-large: .venv/installed ## The same at 1,000,000 customers; takes long, goes on where it was with ARGS=--resume
 	$(BIN)/python -m tests.benchmarks --large $(ARGS)
 
 chaos: .venv/installed ## Kill the parts of the service while it sends a campaign, and print what the laws found

@@ -1,8 +1,11 @@
-"""`python -m tests.benchmarks`: measures, prints the table, writes `bench.json` into the bench's folder."""
+"""`python -m tests.benchmarks`: measures, prints the table, writes `bench.json` into the bench's folder after each row."""
 
 import argparse
 import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from pathlib import Path
+from typing import Final
 
 from .audience_rows import ROW as AUDIENCES
 from .audience_rows import measure_evaluation
@@ -10,27 +13,78 @@ from .bulk_rows import measure_export, measure_ingest, measure_rfm
 from .estimator_rows import ROW as FIT
 from .estimator_rows import measure_fit
 from .outreach_rows import measure_due, measure_plan, measure_send
-from .profile_rows import ROW, measure_profile
-from .report import Line, Round, write_report
+from .profile_rows import ROW as PROFILE
+from .profile_rows import measure_profile
+from .report import Line, Round, read_report, show_report, write_report
 from .request_rows import measure_requests
 from .segment_rows import measure_build, measure_live
 from .stage import Stage, stage
 
-BULK_ROWS = (
-    "batch ingest",
-    "export",
-    "rfm",
-    "segment build",
-    "members follow",
-    "plan a send",
-    "e-mail",
-    "due campaign",
-    AUDIENCES,
-    FIT,
-)
-MOST_FOR_MAIL = 10_000
+MOST_FOR_MAIL: Final = 10_000
 """Sending does not depend on how many customers there are, so it and its beginning are measured at the first size."""
-REQUEST_ROWS = ("read one", "list 100", "create touchpoint", "upsert customer")
+Measure = Callable[[Stage, argparse.Namespace], Awaitable[list[Line]]]
+
+
+async def _rest(set_up: Stage, _asked: argparse.Namespace) -> list[Line]:
+    rest = set_up.ours.resident_bytes() / 1e6
+    memory = Line("API process at rest (MB)", f"{set_up.customers:,}", "≤ 150, goal 100", note="absolute, not a ratio")
+    memory.rounds.append(Round(rest, {"MB": rest}, {"MB": set_up.floor.resident_bytes() / 1e6}))
+    return [memory]
+
+
+async def _requests(row: str, set_up: Stage, asked: argparse.Namespace) -> list[Line]:
+    return await measure_requests(set_up, asked.rounds, asked.seconds, {row})
+
+
+async def _profile(set_up: Stage, asked: argparse.Namespace) -> list[Line]:
+    return [await measure_profile(set_up, asked.rounds, asked.seconds)]
+
+
+async def _bulk(
+    measure: Callable[[Stage, int], Awaitable[Line]], set_up: Stage, asked: argparse.Namespace
+) -> list[Line]:
+    return [await measure(set_up, _few(asked))]
+
+
+async def _live(set_up: Stage, asked: argparse.Namespace) -> list[Line]:
+    return await measure_live(set_up, _few(asked))
+
+
+async def _fit(set_up: Stage, asked: argparse.Namespace) -> list[Line]:
+    return [measure_fit(set_up.customers, _few(asked))]
+
+
+async def _mail(
+    measure: Callable[[Stage, int], Awaitable[Line]], set_up: Stage, asked: argparse.Namespace
+) -> list[Line]:
+    return [await measure(set_up, _few(asked))] if set_up.customers <= MOST_FOR_MAIL else []
+
+
+async def _ingest(set_up: Stage, asked: argparse.Namespace) -> list[Line]:
+    return [await measure_ingest(set_up, _few(asked), asked.lines)]
+
+
+def _few(asked: argparse.Namespace) -> int:
+    rounds: int = asked.rounds
+    return max(2, rounds - 2)
+
+
+ROWS: Final[Mapping[str, Measure]] = {
+    "at rest": _rest,
+    **{row: partial(_requests, row) for row in ("read one", "list 100", "create touchpoint", "upsert customer")},
+    PROFILE: _profile,
+    "export": partial(_bulk, measure_export),
+    "rfm": partial(_bulk, measure_rfm),
+    "segment build": partial(_bulk, measure_build),
+    "members follow": _live,
+    AUDIENCES: partial(_bulk, measure_evaluation),
+    FIT: _fit,
+    "plan a send": partial(_bulk, measure_plan),
+    "e-mail": partial(_mail, measure_send),
+    "due campaign": partial(_mail, measure_due),
+    "batch ingest": _ingest,
+}
+"""In this order: what fills the tables comes last."""
 
 
 def main() -> None:
@@ -41,54 +95,30 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=3.0, help="length of one visit")
     parser.add_argument("--lines", type=int, help="lines of the batch (100,000)")
-    parser.add_argument(
-        "--rows", default="", help=f"only these, separated by commas: {', '.join((*REQUEST_ROWS, ROW, *BULK_ROWS))}"
-    )
+    parser.add_argument("--rows", default="", help=f"only these, separated by commas: {', '.join(ROWS)}")
+    parser.add_argument("--resume", action="store_true", help="leave out what bench.json has already")
     parser.add_argument("--home", type=Path, default=Path(".crm/bench"))
     asked = parser.parse_args()
-    asked.sizes = asked.sizes or ("1000000" if asked.large else "10000,100000")
+    sizes = [int(part) for part in (asked.sizes or ("1000000" if asked.large else "10000,100000")).split(",")]
     asked.lines = asked.lines or (1_000_000 if asked.large else 100_000)
-    wanted = {row.strip() for row in asked.rows.split(",") if row.strip()}
+    wanted = [row.strip() for row in asked.rows.split(",") if row.strip()] or list(ROWS)
     home = asked.home.absolute()
     home.mkdir(parents=True, exist_ok=True)
-    lines: list[Line] = []
-    for size in (int(part) for part in asked.sizes.split(",")):
-        with stage(home, size) as set_up:
-            lines += asyncio.run(_measure(set_up, asked, wanted))
-        write_report(lines, home / "bench.json")
+    lines = read_report(home / "bench.json") if asked.resume else []
+    measured = {(line.row, line.customers) for line in lines}
+    for size in sizes:
+        if left := [row for row in ROWS if row in wanted and (row, size) not in measured]:
+            with stage(home, size) as set_up:
+                asyncio.run(_measure(set_up, asked, left, lines, home / "bench.json"))
+    show_report(lines)
 
 
-async def _measure(set_up: Stage, asked: argparse.Namespace, wanted: set[str]) -> list[Line]:
-    rest = set_up.ours.resident_bytes() / 1e6
-    memory = Line("API process at rest (MB)", f"{set_up.customers:,}", "≤ 150, goal 100", note="absolute, not a ratio")
-    memory.rounds.append(Round(rest, {"MB": rest}, {"MB": set_up.floor.resident_bytes() / 1e6}))
-    lines = [memory]
-    if not wanted or wanted & set(REQUEST_ROWS):
-        lines += await measure_requests(set_up, asked.rounds, asked.seconds, wanted)
-    few = max(2, asked.rounds - 2)
-    if not wanted or ROW in wanted:
-        lines.append(await measure_profile(set_up, asked.rounds, asked.seconds))
-    if not wanted or "export" in wanted:
-        lines.append(await measure_export(set_up, few))
-    if not wanted or "rfm" in wanted:
-        lines.append(await measure_rfm(set_up, few))
-    if not wanted or "segment build" in wanted:
-        lines.append(await measure_build(set_up, few))
-    if not wanted or "members follow" in wanted:
-        lines += await measure_live(set_up, few)
-    if not wanted or AUDIENCES in wanted:
-        lines.append(await measure_evaluation(set_up, few))
-    if not wanted or FIT in wanted:
-        lines.append(measure_fit(set_up.customers, few))
-    if not wanted or "plan a send" in wanted:
-        lines.append(await measure_plan(set_up, few))
-    if set_up.customers <= MOST_FOR_MAIL and (not wanted or "e-mail" in wanted):
-        lines.append(await measure_send(set_up, few))
-    if set_up.customers <= MOST_FOR_MAIL and (not wanted or "due campaign" in wanted):
-        lines.append(await measure_due(set_up, few))
-    if not wanted or "batch ingest" in wanted:
-        lines.append(await measure_ingest(set_up, few, asked.lines))
-    return lines
+async def _measure(set_up: Stage, asked: argparse.Namespace, rows: list[str], lines: list[Line], report: Path) -> None:
+    for row in rows:
+        for line in await ROWS[row](set_up, asked):
+            line.row, line.customers = row, set_up.customers
+            lines.append(line)
+        write_report(lines, report)
 
 
 if __name__ == "__main__":

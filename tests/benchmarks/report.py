@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from statistics import median
 
@@ -28,6 +28,9 @@ class Line:
     wanted: str
     rounds: list[Round] = field(default_factory=list)
     note: str = ""
+    row: str = ""
+    """What it is asked for by on the command line."""
+    customers: int = 0
 
     @property
     def ratio(self) -> float:
@@ -40,8 +43,8 @@ class Line:
         return f"{median(values):,.2f}" if values else "–"
 
 
-def write_report(lines: Sequence[Line], path: Path) -> None:
-    """Print the table, and write it beside as JSON."""
+def show_report(lines: Sequence[Line]) -> None:
+    """Print the table."""
     table = Table(title="crm-api bench: ours beside the floor (median of paired ratios)")
     for column in ("work", "size", "ratio", "wanted", "ours", "floor", "note"):
         table.add_column(column, justify="left" if column in ("work", "note", "wanted") else "right")
@@ -58,5 +61,22 @@ def write_report(lines: Sequence[Line], path: Path) -> None:
             line.note,
         )
     Console(width=150).print(table)
+
+
+def write_report(lines: Sequence[Line], path: Path) -> None:
+    """Write the lines as JSON."""
     document = [{**asdict(line), "ratio": line.ratio} for line in lines]
-    path.write_text(json.dumps(document, indent=2) + "\n")
+    draft = path.with_suffix(".new")
+    draft.write_text(json.dumps(document, indent=2) + "\n")
+    draft.replace(path)
+
+
+def read_report(path: Path) -> list[Line]:
+    """Read what was measured; nothing when nothing was."""
+    if not path.exists():
+        return []
+    names = [each.name for each in fields(Line) if each.name != "rounds"]
+    return [
+        Line(**{name: told[name] for name in names}, rounds=[Round(**each) for each in told["rounds"]])
+        for told in json.loads(path.read_text())
+    ]

@@ -1,7 +1,11 @@
-"""Seeded synthetic data, made in SQL; kept by size and schema, copied for each run."""
+"""Seeded synthetic data, made in SQL; kept by size and schema, copied for each run.
+
+It is made in parts, each of which is noted with it, so that seeding which was ended goes on where it was.
+"""
 
 import asyncio
 import hashlib
+import shutil
 from pathlib import Path
 
 import asyncpg
@@ -31,26 +35,30 @@ _STATEMENTS = (
       CASE n % 10 WHEN 0 THEN NULL ELSE 'given ' || n % 997 END, CASE n % 10 WHEN 0 THEN NULL ELSE 'family ' || n % 4999 END,
       ARRAY['tag ' || n % 7], '{{}}', (ARRAY['DE', 'AT', 'CH', 'US'])[1 + n % 4], 'town ' || n % 100, lpad((n % 90000)::text, 5, '0'),
       1, timestamptz '2025-01-01' + n * interval '1 second', timestamptz '2025-01-01' + n * interval '1 second'
-    FROM generate_series(1, $1::int) AS n""",
+    FROM generate_series($1::int, $2::int) AS n""",
     f"""INSERT INTO contact_point (customer_id, id, kind, value, normalized, label, is_primary)
     SELECT {_N}, {_N}, 'email', 'Customer-' || n || '@bench.example', 'customer-' || n || '@bench.example', NULL, true
-    FROM generate_series(1, $1::int) AS n""",
+    FROM generate_series($1::int, $2::int) AS n""",
     f"""INSERT INTO contact_point_key (key, customer_id)
-    SELECT 'email:customer-' || n || '@bench.example', {_N} FROM generate_series(1, $1::int) AS n""",
-    f"INSERT INTO external_id (customer_id, system, external_id) SELECT {_N}, 'bench', n::text FROM generate_series(1, $1::int) AS n",
-    f"INSERT INTO external_id_key (key, customer_id) SELECT 'bench/' || n, {_N} FROM generate_series(1, $1::int) AS n",
+    SELECT 'email:customer-' || n || '@bench.example', {_N} FROM generate_series($1::int, $2::int) AS n""",
+    f"INSERT INTO external_id (customer_id, system, external_id) SELECT {_N}, 'bench', n::text FROM generate_series($1::int, $2::int) AS n",
+    f"INSERT INTO external_id_key (key, customer_id) SELECT 'bench/' || n, {_N} FROM generate_series($1::int, $2::int) AS n",
     f"""INSERT INTO address (customer_id, position, lines, postal_code, city, country)
     SELECT {_N}, 0, ARRAY['Street ' || n], lpad((n % 90000)::text, 5, '0'), 'Town ' || n % 100, (ARRAY['DE', 'AT', 'CH', 'US'])[1 + n % 4]
-    FROM generate_series(1, $1::int) AS n""",
+    FROM generate_series($1::int, $2::int) AS n""",
     f"""INSERT INTO touchpoint (customer_id, id, kind, channel, direction, occurred_at, recorded_at, source, source_id, recorded_by,
       amount_minor, currency, properties, content_hash)
     SELECT {_N}, {TOUCHPOINT_ID.format(n=f"n::bigint * {TOUCHPOINTS_EACH} + k")},
       CASE WHEN k < 3 THEN 'order.placed' ELSE 'page.viewed' END, 'web', 'inbound',
-      timestamptz '2025-01-01' + ((n * 7919 + k * 104729) % 31536000) * interval '1 second', timestamptz '2026-01-01',
+      timestamptz '2025-01-01' + ((n * 7919::bigint + k * 104729) % 31536000) * interval '1 second', timestamptz '2026-01-01',
       'bench', n || '-' || k, 'bench',
       CASE WHEN k < 3 THEN 100 + (n * 31 + k * 17) % 9900 END, CASE WHEN k < 3 THEN 'EUR' END, '{{"path": "/bikes"}}', '\\x00'
-    FROM generate_series(1, $1::int) AS n, generate_series(0, {TOUCHPOINTS_EACH - 1}) AS k""",
+    FROM generate_series($1::int, $2::int) AS n, generate_series(0, {TOUCHPOINTS_EACH - 1}) AS k""",
 )
+_PART = 50_000
+"""Customers that are written in a transaction."""
+_IS_THERE = "SELECT EXISTS (SELECT FROM bench_part WHERE statement = $1 AND first = $2)"
+_SEEDING = {"fsync": "off", "synchronous_commit": "off", "max_wal_size": "8GB", "checkpoint_timeout": "1h"}
 
 
 def schema_hash() -> str:
@@ -76,23 +84,43 @@ def settings_for(url: str) -> Settings:
 
 def seeded(home: Path, customers: int) -> EmbeddedPostgres:
     """Answer a stopped PostgreSQL that holds so many customers; it is made once for each size and schema."""
-    kept = EmbeddedPostgres(home / f"{customers}-{schema_hash()}")
+    # Killed half-way, the data lacks at most what the next start writes again from the log; the machine does not fail.
+    kept = EmbeddedPostgres(home / f"{customers}-{schema_hash()}", settings=_SEEDING)
     if not (kept.folder / "seeded").exists():
+        _discard_others(home, customers)
         with kept:
             asyncio.run(_seed(kept, customers))
         (kept.folder / "seeded").touch()
     return kept
 
 
+def _discard_others(home: Path, customers: int) -> None:
+    """Remove those of the same size that were made for another schema or by another seed."""
+    for folder in home.glob(f"{customers}-*"):
+        if folder.name != f"{customers}-{schema_hash()}":
+            data = (folder / "data").resolve()
+            if data.parent != folder and (data.parent / "belongs-to").exists():
+                shutil.rmtree(data.parent)
+            shutil.rmtree(folder)
+
+
 async def _seed(postgres: EmbeddedPostgres, customers: int) -> None:
     settings = settings_for(postgres.url)
     await asyncio.to_thread(migrations.upgrade, settings.sqlalchemy_url)
-    async with Database(settings) as database, database.session() as session:
-        await prepare_ground(session, settings)
-        await register_client(session, "Bench", SCOPES, client_id=CLIENT, secret=SECRET)
     connection = await asyncpg.connect(postgres.url)
-    for statement in _STATEMENTS:
-        await connection.execute(statement, customers, timeout=3600)
-    await connection.execute("CREATE TABLE bench_token (token text PRIMARY KEY, client_id text)")
+    await connection.execute("CREATE TABLE IF NOT EXISTS bench_token (token text PRIMARY KEY, client_id text)")
+    await connection.execute("CREATE TABLE IF NOT EXISTS bench_part (statement int, first int)")
+    if not await connection.fetchval("SELECT EXISTS (SELECT FROM client WHERE client_id = $1)", CLIENT):
+        async with Database(settings) as database, database.session() as session:
+            await prepare_ground(session, settings)
+            await register_client(session, "Bench", SCOPES, client_id=CLIENT, secret=SECRET)
+    for number, statement in enumerate(_STATEMENTS):
+        for first in range(1, customers + 1, _PART):
+            async with connection.transaction():
+                if await connection.fetchval(_IS_THERE, number, first):
+                    continue
+                await connection.execute(statement, first, min(first + _PART - 1, customers), timeout=3600)
+                await connection.execute("INSERT INTO bench_part VALUES ($1, $2)", number, first)
+        print(f"seeded {number + 1} of {len(_STATEMENTS)} tables of {customers:,} customers", flush=True)
     await connection.execute("VACUUM ANALYZE", timeout=3600)
     await connection.close()

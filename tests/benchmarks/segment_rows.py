@@ -61,6 +61,11 @@ WHERE c.archived_at IS NULL AND c.kind = 'person' AND c.country IN ('DE', 'AT') 
 """
 """Which of the two is the best depends on the size and on what fits into memory, so both are run."""
 _BEHIND: Final = "SELECT EXISTS (SELECT FROM change_mark) OR EXISTS (SELECT FROM stale_membership)"
+_EVALUATED: Final = """
+SELECT sum((counts ->> 'looked_at')::int)::float AS looked_at, extract(epoch FROM sum(finished_at - started_at))::float AS seconds,
+  count(*) FILTER (WHERE finished_at IS NULL) AS unfinished
+FROM job WHERE kind = 'segment-live' AND created_at >= $1
+"""
 
 
 async def measure_build(stage: Stage, rounds: int) -> Line:
@@ -132,7 +137,7 @@ async def _measure_following(stage: Stage, rounds: int, dependent: int, wanted: 
         segments = []
         for number in range(SEGMENTS):
             kind = "order.placed" if number < dependent else "email.opened"
-            definition = {"count": {"touchpoint": kind}, "from": "2025-01-01", "gte": 3 + number % 5}
+            definition = {"count": {"touchpoint": kind}, "from": "2026-01-01", "gte": 1 + number % 5}
             segments.append(await _defined(client, definition))
         with worker_of(stage):
             for segment in segments:
@@ -163,14 +168,17 @@ async def _followed(client: httpx.AsyncClient, connection: asyncpg.Connection, t
         1 + turn * WRITES,
         (turn + 1) * WRITES,
     )
-    now = datetime.now(UTC).isoformat()
-    lines = b"".join(_line(row["id"], now) for row in ids)
+    at = datetime.now(UTC)
+    lines = b"".join(_line(row["id"], at.isoformat()) for row in ids)
     headers = {"Content-Type": "application/x-ndjson"}
     (await client.post("/v1/touchpoints/batch", content=lines, headers=headers)).raise_for_status()
     began = time.perf_counter()
     while await connection.fetchval(_BEHIND):
         await asyncio.sleep(0.02)
-    return {"seconds": time.perf_counter() - began}
+    took = time.perf_counter() - began
+    while (done := await connection.fetchrow(_EVALUATED, at))["unfinished"]:
+        await asyncio.sleep(0.1)
+    return {"seconds": took, "evaluating": done["seconds"], "% evaluated": done["looked_at"] / WRITES / SEGMENTS * 100}
 
 
 def _line(customer: UUID, at: str) -> bytes:
