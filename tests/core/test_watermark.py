@@ -3,11 +3,12 @@
 import asyncio
 from datetime import timedelta
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from crm_api.core.clock import now
-from crm_api.core.db import Database
-from crm_api.core.watermark import is_final
+from crm_api.core.db import Database, driver
+from crm_api.core.read import Reader
+from crm_api.core.watermark import have_ended, is_final
 
 
 async def test_a_minute_ago_is_final_whatever_is_open(database: Database) -> None:
@@ -34,3 +35,16 @@ async def test_who_began_later_is_not_waited_for(database: Database) -> None:
     async with database.session() as writing:
         await writing.execute(select(1))
         assert await is_final(database.reader, at)
+
+
+async def test_a_transaction_sees_the_others_end(database: Database) -> None:
+    async with database.session() as waiting:
+        own = Reader(await driver(waiting))
+        async with database.session() as writing:
+            await writing.execute(select(1))
+            async with database.session() as session:
+                at = (await session.scalars(select(func.now()))).one()
+            task = asyncio.create_task(have_ended(own, at))
+            await asyncio.sleep(0.1)
+            assert not task.done()
+        assert await task

@@ -62,6 +62,22 @@ async def test_a_build_finds_the_members_and_tells_once(
         assert sorted(actions) == ["segment.build-requested", "segment.defined", "segment.published"]
 
 
+async def test_writes_that_know_nothing_of_the_build_end_first(
+    builder: Builder, register: Register, database: Database
+) -> None:
+    await register("P", country="DE")
+    segment_id = await builder.define("Germans", GERMANS)
+    async with database.session() as writing:
+        await writing.execute(select(1))
+        job = await builder.request(segment_id)
+        said = [await builder.worker.step(job) for _ in range(3)]
+    assert [each["counts"] for each in said] == [{}] * 3, "the watch, and two that waited"
+    async with database.session() as writing:
+        await writing.execute(select(1))
+        told = await builder.worker.step(job)
+    assert told["counts"] == {"entered": 1, "left": 0}, "who began later knows of the build"
+
+
 async def test_nobody_sees_a_build_before_it_is_published(api: Api, builder: Builder, register: Register) -> None:
     people = [await register(f"P{number}", country="DE") for number in range(5)]
     segment_id = await builder.define("Germans", GERMANS)

@@ -18,8 +18,8 @@ from .read import Prepared, Reader
 _LONGEST_WRITE: Final = timedelta(seconds=LONGEST_WRITE_SECONDS)
 _CLOCKS_DIFFER: Final = timedelta(milliseconds=250)
 """Clocks of the database and of the machines that stamp rows differ by less than this."""
-_LOOKS: Final = 10
-_PAUSE_SECONDS: Final = 0.1
+_LOOKS: Final = 50
+_PAUSE_SECONDS: Final = 0.02
 
 _activity = table(
     "pg_stat_activity", column("pid"), column("datname"), column("backend_type"), column("xact_start"), column("query")
@@ -35,7 +35,8 @@ _may_have_begun = or_(
     _activity.c.query == "<insufficient privilege>",
 )
 _ARE_OPEN: Final = Prepared(select(exists().where(_others, _may_have_begun).label("are_open")))
-
+# Inside a transaction, what others do would else stay as it was when first looked at.
+_LOOK_ANEW: Final = Prepared(select(func.pg_stat_clear_snapshot()))
 
 _LATELY: Final = text("""
 SELECT EXISTS (
@@ -68,9 +69,18 @@ async def is_final(reader: Reader, until: datetime) -> bool:
     if at < until:
         return False
     await asyncio.sleep((until + _CLOCKS_DIFFER - at).total_seconds())
+    return await have_ended(reader, until + _CLOCKS_DIFFER)
+
+
+async def have_ended(reader: Reader, before: datetime) -> bool:
+    """Say whether the transactions that began before a time of the database's clock have ended; waits a second for it.
+
+    Those that began a minute earlier have. The time has come, and one's own transaction does not count.
+    """
     for _ in range(_LOOKS):
-        row = await reader.row(_ARE_OPEN, before=until + _CLOCKS_DIFFER)
+        row = await reader.row(_ARE_OPEN, before=before)
         if row is not None and not row["are_open"]:
             return True
         await asyncio.sleep(_PAUSE_SECONDS)
+        await reader.row(_LOOK_ANEW)
     return False

@@ -28,6 +28,7 @@ from sqlalchemy import (
     null,
     or_,
     select,
+    text,
     true,
     update,
 )
@@ -92,6 +93,9 @@ ONE_SEGMENT: Final = Prepared(SEGMENT.where(Segment.id == bindparam("segment_id"
 IS_CUSTOMER: Final = Prepared(
     select(Customer.customer_id).where(Customer.customer_id == bindparam("customer_id", type_=Uuid))
 )
+
+KNOWN_CUSTOMERS: Final = text("SELECT CAST(reltuples AS bigint) FROM pg_class WHERE oid = CAST('customer' AS regclass)")
+"""How many customers there were when the table was last looked through by PostgreSQL; below 1 when it cannot tell."""
 
 
 async def written_segment(session: AsyncSession, segment_id: UUID) -> dict[str, Any]:

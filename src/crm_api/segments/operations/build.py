@@ -19,7 +19,7 @@ from ...core.clock import now, written
 from ...core.db import driver
 from ...core.read import Reader
 from ...core.trail import emit, record
-from ...core.watermark import is_final
+from ...core.watermark import have_ended
 from ...customers.catalog import LivingCatalog, with_custom_fields
 from ...customers.models import Customer
 from ...jobs.kinds import JobKind, Step
@@ -33,8 +33,8 @@ from ..rules import next_size, references, topics_of
 from .watching import keep_watching, meaning, note_windows, watch
 
 BUILD: Final = "segment-build"
-RANGE_SIZE: Final = 50_000
-FIRST_SIZE: Final = 10_000
+RANGE_SIZE: Final = 250_000
+FIRST_SIZE: Final = 25_000
 _UNSYNCHRONIZED: Final = {"synchronize_session": False}
 
 
@@ -165,11 +165,15 @@ async def _waiting(session: AsyncSession, job: Job, catalog: LivingCatalog) -> d
         segment_id, version = UUID(job.arguments["segment_id"]), job.arguments["definition_version"]
         tree = await meaning(session, segment_id, version)
         topics = topics_of(tree, await with_custom_fields(session, catalog))
-        return {"watched_at": written(now())} if await watch(session, segment_id, topics) else None
-    if "watched_at" not in job.cursor:
+        return {"unaware_before": None} if await watch(session, segment_id, topics) else None
+    if "unaware_before" not in job.cursor:
         return None
-    since = datetime.fromisoformat(job.cursor["watched_at"])
-    return None if await is_final(Reader(await driver(session)), since) else job.cursor
+    told = job.cursor["unaware_before"]
+    # This transaction began after the watch was committed, and so do all that begin after it.
+    before = datetime.fromisoformat(told) if told else (await session.scalars(select(func.now()))).one()
+    if await have_ended(Reader(await driver(session)), before):
+        return None
+    return {"unaware_before": written(before)}
 
 
 async def _plan(session: AsyncSession, job: Job, range_size: int) -> _Plan:
@@ -177,13 +181,21 @@ async def _plan(session: AsyncSession, job: Job, range_size: int) -> _Plan:
     told, cursor = job.arguments, job.cursor
     segment_id = UUID(told["segment_id"])
     moment = Moment(datetime.fromisoformat(told["as_of"]), ZoneInfo(told["time_zone"]))
-    if cursor is None or "watched_at" in cursor:
+    if cursor is None or "unaware_before" in cursor:
         before = (await session.scalars(select(Segment.current_build).where(Segment.id == segment_id))).one()
-        count = (await session.scalars(select(func.count()).select_from(Customer))).one()
+        count = await _about_how_many(session)
         return _Plan(segment_id, told["definition_version"], moment, before, count, min(FIRST_SIZE, range_size))
     after = None if cursor["after"] is None else UUID(cursor["after"])
     known = (cursor["before"], cursor["customer_count"], cursor["size"], cursor["seen"], after)
     return _Plan(segment_id, told["definition_version"], moment, *known)
+
+
+async def _about_how_many(session: AsyncSession) -> int:
+    """Answer how many customers there are, which only the progress is told by: at a million, counting them takes as
+    long as looking at 50,000.
+    """
+    known: int = (await session.scalars(queries.KNOWN_CUSTOMERS)).one()
+    return known if known > 0 else (await session.scalars(select(func.count()).select_from(Customer))).one()
 
 
 async def _bring_up(session: AsyncSession, plan: _Plan, part: Range, catalog: LivingCatalog) -> tuple[int, int]:
