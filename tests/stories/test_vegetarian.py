@@ -1,12 +1,14 @@
 """Who never buys meat is found from purchases, with the whole household, and no meat is offered or mailed there.
 
-Over HTTP alone, with a real worker, and a clock that is moved a year ahead.
+Over HTTP alone, with a real worker: by a definition, with a clock that is moved a year ahead; and by a score, which
+tells who leaves meat out from who bought none by chance, of those alone who agreed to that.
 """
 
 import asyncio
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from random import Random
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -16,7 +18,7 @@ from ..calling import Api
 from ..live import Service
 from ..moved import MovedClock
 from .members import built, has_members
-from .test_campaign import finished, read
+from .test_campaign import ended, finished, read
 
 pytestmark = pytest.mark.xdist_group("live")
 PRODUCTS = {"beef": ("GROCERY", "MEAT"), "tofu": ("GROCERY", "PRODUCE"), "soap": ("DRUG", "HYGIENE")}
@@ -82,6 +84,16 @@ async def offered(api: Api, customer_id: str) -> tuple[list[str], dict[str, list
     return [offer["code"] for offer in made["chosen"]], why_not
 
 
+async def put_on_offer(api: Api) -> None:
+    """Steak for all but the vegetarian households, seitan for these."""
+    for code, eligibility in (
+        ("STEAK", 'not in_segment("Vegetarian households")'),
+        ("SEITAN", 'in_segment("Vegetarian households")'),
+    ):
+        offer = {"code": code, "name": code, "status": "live", "eligibility": eligibility}
+        await api.post("/v1/offers", {**offer, "channels": {"email": {"title": code}}}, expect=201)
+
+
 async def mailed(api: Api, clock: MovedClock, template: str) -> str:
     """Mail about the steak to everybody who is not in the segment, and wait until that is done."""
     wish = {
@@ -114,12 +126,7 @@ async def test_no_meat_for_those_who_never_buy_it(tmp_path: Path) -> None:
 
 async def offers_follow(api: Api, clock: MovedClock, service: Service, ids: dict[str, str]) -> None:
     """The meat offer is neither decided nor mailed, the novelty is; each decision says why."""
-    for code, eligibility in (
-        ("STEAK", 'not in_segment("Vegetarian households")'),
-        ("SEITAN", 'in_segment("Vegetarian households")'),
-    ):
-        offer = {"code": code, "name": code, "status": "live", "eligibility": eligibility}
-        await api.post("/v1/offers", {**offer, "channels": {"email": {"title": code}}}, expect=201)
+    await put_on_offer(api)
     assert await offered(api, ids["Vera"]) == (["SEITAN"], {"STEAK": ["not-eligible"]})
     assert await offered(api, ids["Vito"]) == (["STEAK"], {"SEITAN": ["not-eligible"]})
     words = {"name": "Steak", "channel": "email", "subject": "Steak", "text": "{{ unsubscribe_url }}"}
@@ -167,3 +174,82 @@ async def a_year_later(api: Api, clock: MovedClock, ids: dict[str, str], segment
         await api.post("/v1/touchpoints", basket(name, clock.now, {"tofu": 5}), expect=201)
     await has_members(api, segment, "Vera", "Vito", "Nils")
     assert await offered(api, ids["Nils"]) == (["SEITAN"], {"STEAK": ["not-eligible"]})
+
+
+GREEN = [f"Green {number:03}" for number in range(12)]
+"""Who never buys meat; the first bought little, the second does not want to be looked at, the third lives with Other
+000, the next two live together.
+"""
+OTHERS = [f"Other {number:03}" for number in range(120)]
+NOW = datetime.now(UTC)
+SCORED = 'household all (sensitive_taste.avoids has "meat")'
+
+
+async def grocer(api: Api) -> dict[str, str]:
+    """A shop with more customers, of whom the last third agreed by letter, and a year of baskets."""
+    for sku, (department, category) in PRODUCTS.items():
+        product = {"sku": sku, "name": sku, "department": department, "category": category}
+        await api.post("/v1/products", product, expect=201)
+    await api.put("/v1/purposes/diet", {"label": "Meals that suit", "needs_consent": True}, expect=201)
+    names, random = [*GREEN, *OTHERS], Random(4)
+    people = [
+        {"kind": "person", "display_name": name, "external_ids": [{"system": "shop", "external_id": name}]}
+        for name in names
+    ]
+    consents = [
+        {"customer": {"system": "shop", "external_id": name}, "channel": "letter" if name > "Other 080" else "email"}
+        | {"purpose": "diet", "state": "granted", "source": "form"}
+        for name in names
+        if name != GREEN[1]
+    ]
+    baskets = []
+    for name in names:
+        share = 0.0 if name in GREEN else random.betavariate(4, 8)
+        for week in range(1 if name == GREEN[0] else 12):
+            skus = ["beef" if random.random() < share else "tofu" for _ in range(5)]
+            items = [item for sku in (*skus, "soap") for item in basket(name, NOW, {sku: 1})["items"]]
+            baskets.append({**basket(name, NOW - timedelta(days=7 * week + 3), {"soap": 6}), "items": items})
+    for path, lines in (("customers", people), ("consents", consents), ("touchpoints", baskets)):
+        content = b"".join(json.dumps(line).encode() + b"\n" for line in lines)
+        answer = await api.send("POST", f"/v1/{path}/batch", content=content, headers=NDJSON, expect=200)
+        assert json.loads(answer.text.splitlines()[-1])["summary"]["created"] == len(lines), answer.text[-500:]
+    text = (await api.send("GET", "/v1/customers", headers={"Accept": NDJSON["Content-Type"]}, expect=200)).text
+    found = [json.loads(line) for line in text.splitlines()]
+    return {customer["display_name"]: customer["id"] for customer in found}
+
+
+async def test_a_score_tells_who_leaves_meat_out(tmp_path: Path) -> None:
+    async with (
+        Service(tmp_path, environment={"CRM_SENSITIVE_TASTE_PURPOSE": "diet"}) as service,
+        service.caller() as api,
+    ):
+        ids = await grocer(api)
+        await api.post("/v1/households", {"members": [ids[GREEN[2]], ids[OTHERS[0]]]}, expect=201)
+        await api.post("/v1/households", {"members": [ids[GREEN[3]], ids[GREEN[4]]]}, expect=201)
+        asked = {
+            "among": {"departments": ["GROCERY"]},
+            "subjects": [{"subject": "meat", "categories": ["MEAT"]}],
+            "backtest_days": 30,
+        }
+        wish = {"model": "sensitive_taste", "parameters": asked}
+        started = await api.send("POST", "/v1/analytics/runs", wish, expect=202)
+        await ended(api, started.headers["location"])
+        run = await api.get(f"/v1/analytics/runs/{started.json()['id']}")
+        assert (run["state"], run["row_count"]) == ("published", len(ids) - 1), run
+
+        segment = await built(api, {"name": "Vegetarian households", "definition": SCORED})
+        await has_members(api, segment, *GREEN[3:])
+        await put_on_offer(api)
+        for name in GREEN[3:6]:
+            assert await offered(api, ids[name]) == (["SEITAN"], {"STEAK": ["not-eligible"]})
+        for name in (*GREEN[:3], *OTHERS[:3]):
+            assert await offered(api, ids[name]) == (["STEAK"], {"SEITAN": ["not-eligible"]})
+        why = await api.get(f"/v1/segments/{segment}/explain/{ids[GREEN[2]]}", expect=200)
+        assert why["explanation"]["value"] == {"members": 2, "met_by": [ids[GREEN[2]]]}
+        [score] = (await api.get(f"/v1/customers/{ids[GREEN[0]]}/scores/sensitive_taste/explain"))["scores"]
+        assert (score["status"], score["reason"]) == ("insufficient_data", "Fewer than 20 lines.")
+
+        taken_back = {"channel": "email", "purpose": "diet", "state": "withdrawn", "source": "form"}
+        await api.post("/v1/consents", {"customer_id": ids[GREEN[5]], **taken_back}, expect=201)
+        await has_members(api, segment, *GREEN[3:5], *GREEN[6:])
+        assert await offered(api, ids[GREEN[5]]) == (["STEAK"], {"SEITAN": ["not-eligible"]})
