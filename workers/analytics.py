@@ -46,6 +46,10 @@ MODELS: Final[dict[str, Callable[[Mapping[str, Any]], Model]]] = {
     "price_sensitivity": _fitted(".prices", "PriceModel"),
     "taste": _fitted(".tastes", "taste_model"),
     "sensitive_taste": _fitted(".tastes", "sensitive_taste_model"),
+    "discover": _fitted(".lists", "discover_model"),
+    "buy_again": _fitted(".lists", "buy_again_model"),
+    "related_products": _fitted(".lists", "related_model"),
+    "association": _fitted(".lists", "AssociationModel"),
     "growth": _fitted(".growing", "growth_model"),
 }
 """How each model is made of a run's parameters."""

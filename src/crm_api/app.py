@@ -16,6 +16,7 @@ from .advertising.event_types import EVENT_TYPES as ADVERTISING_EVENTS
 from .advertising.operations import advertising_export
 from .analytics import backtest_routes as backtests
 from .analytics import plan_routes as plans
+from .analytics import recommendation_routes as recommendations
 from .analytics import routes as runs
 from .analytics import score_routes as scores
 from .analytics import worker_routes as run_workers
@@ -113,6 +114,7 @@ ROUTERS = (
     plans.router,
     run_workers.router,
     scores.router,
+    recommendations.router,
     segments.router,
     segment_library.router,
     segment_history.router,

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import select
 
 from crm_api.analytics.fields import score_fields
-from crm_api.analytics.outputs import OUTPUTS
+from crm_api.analytics.outputs import OF_CUSTOMERS
 from crm_api.audience import Catalog, Moment, condition, read_tree
 from crm_api.core.db import Database
 from crm_api.customers.models import Customer
@@ -184,4 +184,4 @@ def test_fields_say_what_changes_them() -> None:
     fields = list(score_fields("diet"))
     assert {field.source for field in fields} == {"score"}
     named = {name for field in fields for name in field.depends_on}
-    assert named == {"consent", *(f"score:{model}" for model in OUTPUTS)}
+    assert named == {"consent", *(f"score:{model}" for model in OF_CUSTOMERS)}

@@ -12,7 +12,7 @@ from sqlalchemy import ARRAY, Text, Uuid, any_, bindparam, func, or_, select
 from ..core.money import decimal_text
 from ..core.read import Prepared, Reader
 from ..touchpoints.models import Touchpoint
-from .models import SCORES, AnalyticsModel, AnalyticsRun
+from .models import AnalyticsModel, AnalyticsRun
 from .outputs import Output
 from .score_queries import OF_ONE, Document, of_one
 from .sensitive import BOUND
@@ -48,7 +48,7 @@ _NEWEST: Final = Prepared(
     .order_by(Touchpoint.occurred_at.desc(), Touchpoint.id)
     .limit(MOST_INPUTS + 1)
 )
-READINGS: Final = {model: Prepared(OF_ONE[model]) for model in SCORES}
+READINGS: Final = {model: Prepared(row) for model, row in OF_ONE.items()}
 
 
 async def read_explanation(reader: Reader, output: Output, customer_id: UUID, purpose: str | None) -> Document:

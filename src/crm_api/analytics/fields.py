@@ -8,7 +8,7 @@ from sqlalchemy import select
 from ..audience import Field, FieldType, Rows
 from ..customers.models import Customer
 from .models import SCORES, AnalyticsModel
-from .outputs import OUTPUTS, Kind, Output, Value, stored_name
+from .outputs import OF_CUSTOMERS, Kind, Output, Value, stored_name
 from .sensitive import agreed
 
 _TYPES: Final[dict[Kind, FieldType]] = {
@@ -48,8 +48,29 @@ def _fields(output: Output, purpose: str | None) -> Iterator[Field]:
             source="score",
             **more,
         )
+    if output.is_list:
+        yield from _listed(output, rows)
     if output.key is not None and output.key.kind == "name":
         yield from _sets(output, output.key, rows, frozenset(depends_on))
+
+
+def _listed(output: Output, rows: Rows) -> Iterator[Field]:
+    """Of a list: what is on it, and for each word that tells its places apart, what is on it under that word."""
+    kept = SCORES[output.model].c
+    words = [(value.name, choice) for value in output.values for choice in value.choices]
+    for where in ([], *([word] for word in words)):
+        told = where[0][1] if where else "item"
+        yield Field(
+            name=f"{output.model}.{told}",
+            type="choice",
+            column=kept.item,
+            rows=rows,
+            where=tuple((kept[name], choice) for name, choice in where),
+            operators=("eq", "in", "known"),
+            depends_on=frozenset({f"score:{output.model}"}),
+            label=f"{output.title[0].upper()}{output.title[1:]}: {told.replace('_', ' ')}",
+            source="score",
+        )
 
 
 def _sets(output: Output, key: Value, rows: Rows, depends_on: frozenset[str]) -> Iterator[Field]:
@@ -71,6 +92,6 @@ def _sets(output: Output, key: Value, rows: Rows, depends_on: frozenset[str]) ->
 
 def score_fields(purpose: str | None) -> Iterator[Field]:
     """Answer the fields of all models; of sensitive ones only when a purpose is named."""
-    for output in OUTPUTS.values():
+    for output in OF_CUSTOMERS.values():
         if purpose is not None or not output.is_sensitive:
             yield from _fields(output, purpose)

@@ -19,6 +19,7 @@ from sqlalchemy import (
     Text,
     Uuid,
 )
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.types import TypeEngine
 
@@ -145,7 +146,7 @@ def _score_table(output: Output) -> Table:
     return Table(
         f"{output.model}_score",
         Base.metadata,
-        Column("customer_id", Uuid, nullable=False),
+        *([Column("customer_id", Uuid, nullable=False)] if output.subject is None else []),
         Column("run_id", Uuid, nullable=False),
         Column("part", Integer, nullable=False),
         *(
@@ -166,7 +167,7 @@ def _score_table(output: Output) -> Table:
         # In this order a run's rows stand together: they are added at the end of the key, and read and dropped as a
         # range of it. The other order spread each run over all pages of the runs before it, and took a fifth longer.
         PrimaryKeyConstraint("run_id", *output.identity),
-        info={"on_erase": "delete"},
+        info={"on_erase": "delete"} if output.subject is None else {},
     )
 
 
@@ -179,7 +180,8 @@ _TYPES: Final[dict[Kind, TypeEngine[Any]]] = {
     "money": BigInteger(),
     "choice": Text(),
     "name": Text(collation="C"),
-    "text": Text(),
+    "text": Text(collation="C"),
+    "texts": JSONB(),
 }
 SCORES: Final = {output.model: _score_table(output) for output in OUTPUTS.values()}
 """The scores of each model, one row per run, customer and key, where there is one."""

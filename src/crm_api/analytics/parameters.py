@@ -190,6 +190,68 @@ class GrowthParameters(Parameters):
     ] = 0.5
 
 
+Name = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+BacktestDays = Annotated[
+    int, Field(ge=7, le=1825, description="The last so many days before `as_of` are held back, and looked at")
+]
+
+
+class ItemParameters(Parameters):
+    """What a run of any model about products is asked for."""
+
+    level: Annotated[
+        Literal["sku", "product_type", "category"],
+        Field(description="What is listed, called an item: products, or their types or categories"),
+    ] = "sku"
+    without_departments: Departments = ()
+
+
+Length = Annotated[int, Field(ge=1, le=50, description="Length of the lists")]
+NeverListed = Annotated[
+    tuple[Name, ...],
+    Field(max_length=1000, description="Items that are learned from and listed for nobody; lists are as long"),
+]
+
+
+class DiscoverParameters(ItemParameters):
+    """What a run of `discover` is asked for."""
+
+    length: Length = 20
+    never_listed: NeverListed = ()
+    min_customers: Annotated[int, Field(ge=1, le=1_000_000, description="Items that fewer bought are unknown")] = 10
+    min_products: Annotated[int, Field(ge=1, le=1000, description="Who bought fewer of these items has no list")] = 3
+    backtest_days: BacktestDays = 60
+
+
+class BuyAgainParameters(ItemParameters):
+    """What a run of `buy_again` is asked for."""
+
+    length: Length = 20
+    never_listed: NeverListed = ()
+    horizon_days: Annotated[
+        int, Field(ge=1, le=365, description="How far to look ahead; the backtest looks back as far")
+    ] = 14
+
+
+class RelatedParameters(ItemParameters):
+    """What a run of `related_products` is asked for."""
+
+    length: Length = 20
+    min_customers: Annotated[int, Field(ge=1, le=1_000_000, description="Items that fewer bought are unknown")] = 10
+    backtest_days: BacktestDays = 60
+
+
+class AssociationParameters(ItemParameters):
+    """What a run of `association` is asked for."""
+
+    min_support: Annotated[float, Field(ge=0.0001, le=1, description="Share of all baskets a rule must hold in")] = 0.01
+    min_confidence: Annotated[
+        float, Field(ge=0.01, le=1, description="Share of the baskets with its left side a rule must hold in")
+    ] = 0.25
+    max_items: Annotated[int, Field(ge=2, le=6, description="Items of a rule, both sides together")] = 3
+    backtest_days: BacktestDays = 60
+
+
 PURCHASES: Final[dict[str, Any]] = {
     "as_of": "2018-01-01",
     "kinds": ["order.placed", "order.refunded"],
@@ -302,6 +364,60 @@ class SensitiveTasteRun(Input):
                         "subjects": [{"subject": "meat", "departments": ["MEAT"], "categories": ["FROZEN CHICKEN"]}],
                     },
                 }
+            ]
+        }
+    )
+
+
+class DiscoverRun(Input):
+    """What customers never bought and will like."""
+
+    model: Literal["discover"]
+    parameters: DiscoverParameters
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"model": "discover", "parameters": {**PURCHASES, "level": "product_type"}}]}
+    )
+
+
+class BuyAgainRun(Input):
+    """What customers will buy again soon."""
+
+    model: Literal["buy_again"]
+    parameters: BuyAgainParameters
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"model": "buy_again", "parameters": {**PURCHASES, "level": "product_type", "horizon_days": 14}}
+            ]
+        }
+    )
+
+
+class RelatedRun(Input):
+    """What is bought by the same customers."""
+
+    model: Literal["related_products"]
+    parameters: RelatedParameters
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"model": "related_products", "parameters": {**PURCHASES, "level": "product_type"}}]
+        }
+    )
+
+
+class AssociationRun(Input):
+    """What baskets hold when they hold something else."""
+
+    model: Literal["association"]
+    parameters: AssociationParameters
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"model": "association", "parameters": {**PURCHASES, "level": "category", "min_support": 0.02}}
             ]
         }
     )

@@ -1,7 +1,7 @@
 """Pictures of backtests as Vega-Lite: what was predicted beside what happened, under a title that says the finding."""
 
 from dataclasses import dataclass
-from math import isfinite, isnan
+from math import inf, isfinite, isnan
 from typing import Any, Final
 
 import polars as pl
@@ -27,9 +27,9 @@ class Told:
     loss: float
     loss_name: str
     cases: str = "customers"
-    predicted: str = "predicted"
+    predicted: str | None = "predicted"
     observed: str = "observed"
-    """What the tick and the bar of each bin are, where there was no prediction."""
+    """What the tick and the bar of each bin are; without a tick where predictions are on another scale."""
 
 
 def lifetime_value_told(backtest: Backtest) -> Told:
@@ -101,12 +101,71 @@ def growth_told(backtest: Backtest) -> Told:
     )
 
 
+def discover_told(backtest: Backtest) -> Told:
+    """Say how much of what was new to customers stood on their lists, and on one list for all."""
+    recall, popular = backtest.figures["recall"], backtest.figures["popularity_recall"]
+    return Told(
+        f"{recall:.1%} of what customers bought for the first time was on their lists, {popular:.1%} on one for all",
+        "Share of listed items that were bought",
+        True,
+        popular / recall if recall else inf,
+        "recall of one list of the items most bought, beside that of the lists",
+        "listed items",
+        predicted=None,
+    )
+
+
+def buy_again_told(backtest: Backtest) -> Told:
+    """Say what came of the items with the greatest chance; runs are compared by how well all were ranked."""
+    most = backtest.table.sort("bin").tail(1).to_dicts()[0]
+    return Told(
+        f"Of the tenth most likely to be bought again {most['observed']:.0%} was, {most['predicted']:.0%} foretold",
+        "Share bought in the horizon",
+        True,
+        1 - backtest.figures["area_under_curve"],
+        "1 less the area under the ROC curve",
+        "items that customers had bought on two days",
+    )
+
+
+def related_told(backtest: Backtest) -> Told:
+    """Say how many pairs went on being bought by the same customers, of those listed and of any."""
+    held, of_any = backtest.figures["held_rate"], backtest.figures["held_rate_of_any"]
+    return Told(
+        f"{held:.0%} of related pairs were bought together more than by chance later, of any pairs {of_any:.0%}",
+        "Share of pairs with a lift above 1 later",
+        True,
+        1 - held,
+        "share of pairs that did not hold",
+        "pairs",
+        predicted=None,
+    )
+
+
+def association_told(backtest: Backtest) -> Told:
+    """Say how many rules held, and by how much their confidence was off."""
+    figures = backtest.figures
+    return Told(
+        f"{figures['held_rate']:.0%} of {figures['judged_count']:,.0f} rules held later; "
+        f"confidence was off by {figures['calibration_error'] * 100:.1f} points",
+        "Confidence",
+        True,
+        figures["calibration_error"],
+        "mean distance of confidence before and after",
+        "rules",
+    )
+
+
 TELLING: Final = {
     "lifetime_value": lifetime_value_told,
     "churn": churn_told,
     "price_sensitivity": price_sensitivity_told,
     "taste": taste_told,
     "growth": growth_told,
+    "discover": discover_told,
+    "buy_again": buy_again_told,
+    "related_products": related_told,
+    "association": association_told,
 }
 
 
@@ -124,7 +183,7 @@ def _missed(predicted: float, observed: float) -> str:
 
 
 def picture(backtest: Backtest, told: Told) -> dict[str, Any]:
-    """Draw the calibration: for each bin of customers, by prediction, a bar of what happened and a tick of what was
+    """Draw the calibration: for each bin, by prediction, a bar of what happened and a tick of what was
     predicted. Without external data, so that it can be drawn anywhere.
     """
     until = f" until {backtest.until}" if backtest.until else ""
@@ -132,8 +191,13 @@ def picture(backtest: Backtest, told: Told) -> dict[str, Any]:
     count = int(backtest.table["count"].sum())
     rows = backtest.table.select("bin", "count", *(pl.col(name).round(6) for name in (_PREDICTED, _OBSERVED)))
     axis = {"title": told.measure, **({"format": ".0%"} if told.is_rate else {})}
-    legend = {"domain": [told.observed, told.predicted], "range": [_COLORS[_OBSERVED], _COLORS[_PREDICTED]]}
-    by = "prediction" if told.predicted == _PREDICTED else f"what was {told.predicted}"
+    shown = {told.observed: _COLORS[_OBSERVED]}
+    marks = [_mark({"type": "bar"}, _OBSERVED, told.observed)]
+    if told.predicted is not None:
+        shown[told.predicted] = _COLORS[_PREDICTED]
+        marks.append(_mark({"type": "tick", "thickness": 3, "size": 34}, _PREDICTED, told.predicted))
+    legend = {"domain": list(shown), "range": list(shown.values())}
+    by = "prediction" if told.predicted in (_PREDICTED, None) else f"what was {told.predicted}"
     x = {"field": "bin", "type": "ordinal", "title": f"{told.cases.capitalize()} by {by}, lowest tenth to highest"}
     tooltip = [{"field": name, "type": "quantitative"} for name in ("count", _PREDICTED, _OBSERVED)]
     return {
@@ -149,10 +213,7 @@ def picture(backtest: Backtest, told: Told) -> dict[str, Any]:
         "height": 300,
         "background": "white",
         "data": {"values": rows.to_dicts()},
-        "layer": [
-            _mark({"type": "bar"}, _OBSERVED, told.observed),
-            _mark({"type": "tick", "thickness": 3, "size": 34}, _PREDICTED, told.predicted),
-        ],
+        "layer": marks,
         "encoding": {
             "x": {**x, "axis": {"labelAngle": 0}},
             "y": {"type": "quantitative", "axis": axis},

@@ -8,10 +8,14 @@ from pydantic import ConfigDict, Field, create_model
 from ..core.schemas import Input, Instant, Output, Params
 from . import outputs
 from .parameters import (
+    AssociationParameters,
+    BuyAgainParameters,
     ChurnParameters,
+    DiscoverParameters,
     GrowthParameters,
     LifetimeValueParameters,
     PriceSensitivityParameters,
+    RelatedParameters,
     RfmParameters,
     RunParameters,
     TasteParameters,
@@ -27,6 +31,10 @@ PARAMETERS: Final[dict[str, type[RunParameters]]] = {
     "taste": TasteParameters,
     "sensitive_taste": TasteParameters,
     "growth": GrowthParameters,
+    "discover": DiscoverParameters,
+    "buy_again": BuyAgainParameters,
+    "related_products": RelatedParameters,
+    "association": AssociationParameters,
 }
 """What a run of each model can be asked for."""
 _EXAMPLES: Final = {

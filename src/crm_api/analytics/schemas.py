@@ -9,10 +9,14 @@ from ..core.schemas import Day, Input, Instant, ListParams, NextCursor, Output, 
 from .outputs import Status
 from .parameters import (
     PURCHASES,
+    AssociationRun,
+    BuyAgainRun,
     ChurnRun,
+    DiscoverRun,
     GrowthRun,
     LifetimeValueRun,
     PriceSensitivityRun,
+    RelatedRun,
     RfmRun,
     SensitiveTasteRun,
     TasteRun,
@@ -26,6 +30,10 @@ Model = Literal[
     "taste",
     "sensitive_taste",
     "growth",
+    "discover",
+    "buy_again",
+    "related_products",
+    "association",
 ]
 RunState = Literal[
     "queued",
@@ -62,7 +70,11 @@ RunRequest = Annotated[
     | Annotated[PriceSensitivityRun, Tag("price_sensitivity")]
     | Annotated[TasteRun, Tag("taste")]
     | Annotated[SensitiveTasteRun, Tag("sensitive_taste")]
-    | Annotated[GrowthRun, Tag("growth")],
+    | Annotated[GrowthRun, Tag("growth")]
+    | Annotated[DiscoverRun, Tag("discover")]
+    | Annotated[BuyAgainRun, Tag("buy_again")]
+    | Annotated[RelatedRun, Tag("related_products")]
+    | Annotated[AssociationRun, Tag("association")],
     Discriminator(_model_of),
     Field(examples=[{"model": "rfm", "parameters": PURCHASES}]),
 ]

@@ -23,16 +23,18 @@ from sqlalchemy import (
 from sqlalchemy.sql.base import ReadOnlyColumnCollection
 
 from ..core.money import decimal_text
-from ..core.read import Prepared, Reader, Together
+from ..core.read import Prepared, Reader, Together, raw_json
 from ..core.streams import instant_text, money_object
 from ..customers.models import Customer
 from .models import SCORES, AnalyticsModel, AnalyticsRun
-from .outputs import OUTPUTS, Output, Value, stored_name
+from .outputs import OF_CUSTOMERS, OUTPUTS, PROFILED, Output, Value, stored_name
 from .problems import NothingPublished, RowsDropped, RunNotFound
 from .score_tables import ScoreTable
 from .sensitive import BOUND, agreed
 
 Document = dict[str, Any]
+AFTER: Final = ("after", "after_key")
+"""Where a page goes on: as many of these are bound as there are columns that tell rows apart."""
 
 _CHOSEN: Final = (
     AnalyticsRun.id,
@@ -73,6 +75,10 @@ def _columns(output: Output) -> list[ColumnElement[Any]]:
     return [kept[name] for name in names]
 
 
+def _whose(output: Output) -> list[ColumnElement[Any]]:
+    return [] if output.subject is not None else [SCORES[output.model].c.customer_id]
+
+
 def _row_of_one(output: Output) -> Select[*tuple[Any, ...]]:
     kept = SCORES[output.model]
     is_current = and_(AnalyticsModel.current_run_id == AnalyticsRun.id, AnalyticsModel.model == output.model)
@@ -88,11 +94,11 @@ def _row_of_one(output: Output) -> Select[*tuple[Any, ...]]:
     return statement if output.key is None else statement.order_by(kept.c[output.key.name])
 
 
-OF_ONE: Final = {output.model: _row_of_one(output) for output in OUTPUTS.values()}
+OF_ONE: Final = {output.model: _row_of_one(output) for output in OF_CUSTOMERS.values()}
 """What the current run of each model says of one customer; binds `customer_id` and `sensitive.BOUND`. No row without
 such a run, nulls without a score; of a model with a key, a row for each.
 """
-ALL_OF_ONE: Final = Together(OF_ONE)
+ALL_OF_ONE: Final = Together({model: OF_ONE[model] for model in PROFILED})
 
 
 async def chosen_run(reader: Reader, model: str, run_id: UUID | None, as_of: date | None) -> Mapping[str, Any]:
@@ -118,7 +124,7 @@ async def chosen_run(reader: Reader, model: str, run_id: UUID | None, as_of: dat
 def page(model: str, given: frozenset[str]) -> Prepared:
     """Rows of one run in order; binds `run_id`, `limit` and the filters that are given."""
     kept, output = SCORES[model].c, OUTPUTS[model]
-    statement = select(kept.customer_id).add_columns(*_columns(output))
+    statement = select(*_whose(output), *_columns(output))
     ordered = _of_run(statement, model, given).order_by(*(kept[name] for name in output.identity))
     return Prepared(ordered.limit(bindparam("limit")))
 
@@ -132,7 +138,7 @@ def stream(table: ScoreTable, run: Mapping[str, Any], values: Mapping[str, Any],
         model = literal(table.model).label("model")
         rest = [_as_json(value, table) for value in output.all_values]
         told = (kept.status, kept.reason, kept.observation_count, *rest)
-        statement = select(kept.customer_id).add_columns(model, kept.run_id, as_of, computed_at, *told)
+        statement = select(*_whose(output), model, kept.run_id, as_of, computed_at, *told)
     else:
         statement = select(as_of, kept.run_id).add_columns(*(column.as_written for column in table.columns))
     ordered = _of_run(statement, table.model, frozenset(values) - {BOUND}).order_by(*table.identity)
@@ -156,13 +162,10 @@ def _of_run(statement: Select[Any], model: str, given: frozenset[str]) -> Select
 
 def _filter(kept: ReadOnlyColumnCollection[str, Column[Any]], name: str, output: Output) -> ColumnElement[bool]:
     match name:
-        case "after" if output.key is not None:
-            key = kept[output.key.name]
-            return tuple_(kept.customer_id, key) > tuple_(
-                bindparam("after", type_=Uuid), bindparam("after_key", type_=key.type)
-            )
         case "after":
-            return kept.customer_id > bindparam("after", type_=Uuid)
+            places = [kept[each] for each in output.identity]
+            after = zip(places, AFTER, strict=False)
+            return tuple_(*places) > tuple_(*(bindparam(bound, type_=place.type) for place, bound in after))
         case "customer_from":
             return kept.customer_id >= bindparam("customer_from", type_=Uuid)
         case "customer_before":
@@ -183,7 +186,7 @@ def all_rows(table: ScoreTable) -> Prepared:
 def document(output: Output, row: Mapping[str, Any], run: Mapping[str, Any]) -> Document:
     """Answer a row as the object callers see."""
     return {
-        "customer_id": row["customer_id"],
+        **({"customer_id": row["customer_id"]} if output.subject is None else {}),
         "model": output.model,
         "run_id": run["id"],
         "as_of": run["as_of"],
@@ -201,6 +204,8 @@ def _answered(value: Value, row: Mapping[str, Any]) -> Any:
         return None
     if value.kind == "money":
         return {"amount": decimal_text(found, row["currency"]), "currency": row["currency"]}
+    if value.kind == "texts":
+        return raw_json(found)
     return float(found) if value.kind in ("rate", "number") else found
 
 

@@ -1,5 +1,8 @@
 """HTTP of scores: one operation for each model, and one for a customer."""
 
+import csv
+import io
+import json
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -18,9 +21,9 @@ from ..customers.problems import CustomerNotFound
 from . import score_queries as queries
 from .explain_queries import read_explanation
 from .explain_schemas import ScoreExplanation
-from .outputs import OUTPUTS, Output
+from .outputs import OF_CUSTOMERS, OUTPUTS, PROFILED, Output
 from .problems import ModelNotFound, NothingPublished, RowsDropped, RunNotFound, SensitiveTaste
-from .score_schemas import PAGES, PARAMS, CustomerScores, ScoreParams, class_name, example
+from .score_schemas import CUSTOMER, PAGES, PARAMS, CustomerScores, RowParams, class_name, example
 from .score_tables import score_table
 from .sensitive import BOUND, check_purpose
 
@@ -31,9 +34,12 @@ CanExplain = Annotated[Principal, Security(authorize, scopes=["scores:read", "to
 
 def csv_example(output: Output, currency: str = "USD") -> str:
     """Answer rows of a model as they are sent, and streamed out behind two columns: a header and one line."""
-    told = {**output.example, "customer_id": example(output)["customer_id"], "currency": currency, "status": "ok"}
-    line = ("" if told.get(name) is None else str(told[name]) for name in output.names)
-    return f"{','.join(output.names)}\n{','.join(line)}\n"
+    told = {**output.example, "customer_id": CUSTOMER, "currency": currency, "status": "ok"}
+    made = io.StringIO()
+    write = csv.writer(made, lineterminator="\n").writerow
+    write(output.names)
+    write(json.dumps(each) if isinstance(each, list) else each for each in map(told.get, output.names))
+    return made.getvalue()
 
 
 def _streams(output: Output) -> dict[int | str, dict[str, Any]]:
@@ -44,9 +50,9 @@ def _streams(output: Output) -> dict[int | str, dict[str, Any]]:
         "itemSchema": {"$ref": f"#/components/schemas/{class_name(output.model)}ScoreRead"},
         "example": orjson.dumps(score).decode() + "\n",
     }
-    csv = {"schema": {"type": "string"}, "example": text}
+    table = {"schema": {"type": "string"}, "example": text}
     told = "A page; or all rows as a stream, as `Accept` says"
-    return {200: {"description": told, "content": {MEDIA_TYPES["csv"]: csv, MEDIA_TYPES["ndjson"]: objects}}}
+    return {200: {"description": told, "content": {MEDIA_TYPES["csv"]: table, MEDIA_TYPES["ndjson"]: objects}}}
 
 
 def _add_reading(output: Output) -> None:
@@ -55,7 +61,7 @@ def _add_reading(output: Output) -> None:
     guard = (SensitiveTaste,) if output.is_sensitive else ()
     refusals = (*guard, RunNotFound, NothingPublished, RowsDropped, NotAcceptable)
 
-    async def list_scores(request: Request, params: ScoreParams, reads: Reads, who: CanRead) -> Response:
+    async def list_scores(request: Request, params: RowParams, reads: Reads, who: CanRead) -> Response:
         return await _listed(request, output, params, reads)
 
     list_scores.__annotations__["params"] = Annotated[PARAMS[output.model], Query()]
@@ -74,7 +80,7 @@ def _add_reading(output: Output) -> None:
     )
 
 
-async def _listed(request: Request, output: Output, params: ScoreParams, reads: Reads) -> Response:
+async def _listed(request: Request, output: Output, params: RowParams, reads: Reads) -> Response:
     form, page, model = wants(request), Listing(request, params), output.model
     if params.run_id is not None and params.as_of is not None:
         detail = "name a run either by run_id or by as_of"
@@ -89,7 +95,7 @@ async def _listed(request: Request, output: Output, params: ScoreParams, reads: 
         table = score_table(model, orjson.loads(run["parameters"]))
         return stream(request, queries.stream(table, run, given, as_json=form == "ndjson"), form)
     if page.after:
-        given |= dict(zip(("after", "after_key"), page.after[1:], strict=False))
+        given |= dict(zip(queries.AFTER, page.after[1:], strict=False))
     statement = queries.page(model, frozenset(given) - {"after_key", BOUND})
     rows = await reads.rows(statement, run_id=run["id"], limit=page.limit, **given)
     source = {"id": run["id"], "model": model, "as_of": run["as_of"], "computed_at": run["finished_at"]}
@@ -119,7 +125,7 @@ async def read_customer_scores(request: Request, customer_id: UUID, reads: Reads
     is_known = any(row["status"] is not None for found in rows.values() for row in found)
     if not is_known and await reads.row(queries.IS_CUSTOMER, customer_id=customer_id) is None:
         raise CustomerNotFound(f"No customer has the id {customer_id}")
-    scores = [each for model, output in OUTPUTS.items() for each in queries.of_one(output, customer_id, rows[model])]
+    scores = [each for model, output in PROFILED.items() for each in queries.of_one(output, customer_id, rows[model])]
     return answer({"customer_id": customer_id, "data": scores})
 
 
@@ -137,8 +143,8 @@ async def explain_customer_score(
 
     Scopes: scores:read, touchpoints:read.
     """
-    if model not in OUTPUTS:
-        raise ModelNotFound(f"{model!r} is none of {', '.join(OUTPUTS)}")
+    if model not in OF_CUSTOMERS:
+        raise ModelNotFound(f"{model!r} is none of {', '.join(OF_CUSTOMERS)}")
     purpose = request.app.state.settings.sensitive_taste_purpose
     check_purpose(OUTPUTS[model], purpose)
     if await reads.row(queries.IS_CUSTOMER, customer_id=customer_id) is None:

@@ -13,7 +13,7 @@ from ..core.schemas import Day, Instant, ListParams, NextCursor, Output
 from . import outputs
 from .schemas import Model, ScoreStatus
 
-_CUSTOMER = "0198c5a0-5d3f-7c3a-9f0e-2b7d4c1e8a77"
+CUSTOMER = "0198c5a0-5d3f-7c3a-9f0e-2b7d4c1e8a77"
 _RUN = "0198c5a0-5d3f-7c3a-9f0e-2b7d4c1e8a11"
 _AT = "2026-01-31T09:31:04Z"
 _SOURCE: dict[str, Any] = {"id": _RUN, "model": "rfm", "as_of": "2018-01-01", "computed_at": _AT}
@@ -22,10 +22,9 @@ Score = Annotated[int, Field(ge=1, le=5, description="1 to 5; 5 is best")]
 Name = Annotated[str, Field(pattern=outputs.NAME)]
 
 
-class ScoreRead(Output):
-    """What one run of a model says of one customer; the values of the model stand beside these."""
+class RowRead(Output):
+    """What one run of a model says; what it says it of, and the values of the model, stand beside these."""
 
-    customer_id: UUID
     model: str
     run_id: Annotated[UUID | None, Field(description="The run that says so; none was published yet when it is null")]
     as_of: Day | None
@@ -38,6 +37,12 @@ class ScoreRead(Output):
     observation_count: int
 
     model_config = ConfigDict(extra="allow")
+
+
+class ScoreRead(RowRead):
+    """What one run of a model says of one customer; the values of the model stand beside these."""
+
+    customer_id: UUID
 
 
 class ScoredRun(Output):
@@ -57,20 +62,25 @@ class ScorePage(Output):
     run: ScoredRun
 
 
-class ScoreParams(ListParams):
-    """Which scores to read; a run that is not named is the current one."""
+class RowParams(ListParams):
+    """Which rows to read; a run that is not named is the current one."""
 
     run_id: Annotated[UUID | None, Field(description="An older run, as long as its rows are kept")] = None
     as_of: Annotated[Day | None, Field(description="The newest published run with this reference date")] = None
     status: Annotated[ScoreStatus | None, Field(description="Only rows in this state")] = None
-    customer_from: Annotated[UUID | None, Field(description="Only customers whose id is not below this one")] = None
-    customer_before: Annotated[UUID | None, Field(description="Only customers whose id is below this one")] = None
 
     def filters(self) -> dict[str, Any]:
         """The filters that are given, by name."""
         others = ("run_id", "as_of", "limit", "cursor")
         given = {name: getattr(self, name) for name in type(self).model_fields if name not in others}
         return {name: value for name, value in given.items() if value is not None and value != ()}
+
+
+class ScoreParams(RowParams):
+    """Which scores to read; a run that is not named is the current one."""
+
+    customer_from: Annotated[UUID | None, Field(description="Only customers whose id is not below this one")] = None
+    customer_before: Annotated[UUID | None, Field(description="Only customers whose id is below this one")] = None
 
 
 def class_name(model: str) -> str:
@@ -81,7 +91,7 @@ def class_name(model: str) -> str:
 def example(output: outputs.Output, currency: str = "USD") -> dict[str, Any]:
     """Answer a score as it is read."""
     told = {
-        "customer_id": _CUSTOMER,
+        **({"customer_id": CUSTOMER} if output.subject is None else {}),
         "model": output.model,
         "run_id": _RUN,
         "as_of": "2018-01-01",
@@ -102,7 +112,8 @@ _TYPES: Final[dict[outputs.Kind, Any]] = {
     "rate": Annotated[float, Field(ge=0, le=1)],
     "money": Money,
     "name": Name,
-    "text": str,
+    "text": Annotated[str, Field(min_length=1, max_length=200)],
+    "texts": list[str],
 }
 
 
@@ -113,17 +124,18 @@ def _type(value: outputs.Value) -> Any:
     return Annotated[kind if is_always else kind | None, Field(description=value.about or value.label)]
 
 
-def _read(output: outputs.Output) -> type[ScoreRead]:
+def _read(output: outputs.Output) -> type[RowRead]:
     values: dict[str, Any] = {value.name: (_type(value), ...) for value in output.all_values}
     told: dict[str, Any] = {
         "model": (Literal[output.model], ...),
-        "status": (Annotated[Literal[output.statuses], ScoreRead.model_fields["status"]], ...),
+        "status": (Annotated[Literal[output.statuses], RowRead.model_fields["status"]], ...),
         "observation_count": (Annotated[int, Field(description=output.observations)], ...),
     }
-    made: type[ScoreRead] = create_model(
+    base: type[RowRead] = ScoreRead if output.subject is None else RowRead
+    made: type[RowRead] = create_model(
         f"{class_name(output.model)}ScoreRead",
-        __base__=ScoreRead,
-        __doc__=f"What one run of `{output.model}` says of one customer: {output.about}.",
+        __base__=base,
+        __doc__=f"What one run of `{output.model}` says: {output.about}.",
         __module__=__name__,
         **told,
         **values,
@@ -149,7 +161,7 @@ def _page(output: outputs.Output) -> type[ScorePage]:
     return made
 
 
-def _params(output: outputs.Output) -> type[ScoreParams]:
+def _params(output: outputs.Output) -> type[RowParams]:
     filters: dict[str, Any] = {}
     for value in output.all_values:
         if value.name in output.filters:
@@ -159,9 +171,10 @@ def _params(output: outputs.Output) -> type[ScoreParams]:
                 (),
             )
     states: Any = Annotated[Literal[output.statuses] | None, Field(description="Only rows in this state")]
-    made: type[ScoreParams] = create_model(
+    base: type[RowParams] = ScoreParams if output.subject is None else RowParams
+    made: type[RowParams] = create_model(
         f"{class_name(output.model)}ScoreParams",
-        __base__=ScoreParams,
+        __base__=base,
         __module__=__name__,
         status=(states, None),
         **filters,
@@ -177,7 +190,7 @@ PARAMS: Final = {output.model: _params(output) for output in outputs.OUTPUTS.val
 if TYPE_CHECKING:
     AnyScore = ScoreRead
 else:
-    AnyScore = reduce(or_, READS.values())
+    AnyScore = reduce(or_, (READS[model] for model in outputs.OF_CUSTOMERS))
 
 
 class CustomerScores(Output):
@@ -188,6 +201,6 @@ class CustomerScores(Output):
 
     model_config = ConfigDict(
         json_schema_extra={
-            "examples": [{"customer_id": _CUSTOMER, "data": [example(output) for output in outputs.OUTPUTS.values()]}]
+            "examples": [{"customer_id": CUSTOMER, "data": [example(output) for output in outputs.PROFILED.values()]}]
         }
     )

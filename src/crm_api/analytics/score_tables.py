@@ -6,7 +6,20 @@ from functools import cache, cached_property
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Column, ColumnElement, Identity, Integer, MetaData, Numeric, Table, cast, func
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ColumnElement,
+    Identity,
+    Integer,
+    MetaData,
+    Numeric,
+    Table,
+    Text,
+    cast,
+    func,
+    literal_column,
+)
 from sqlalchemy.types import TypeEngine
 
 from ..core.money import minor_digits
@@ -14,13 +27,13 @@ from ..core.streams import decimal_of
 from .models import SCORES
 from .outputs import DIGITS, NAME, OUTPUTS, Given, Output, Value, stored_name
 
+Expression = ColumnElement[Any]
 _LONGEST_REASON: Final = 255
 _MOST_MONEY: Final = 10**14
 _MOST_NUMBER: Final = 10**12
 _LONGEST_TEXT: Final = 500
 _NO_CURRENCY: Final = "XXX"
-
-Expression = ColumnElement[Any]
+_OTHER_THAN_TEXT: Final[Expression] = literal_column("""'$[*] ? (@.type() != "string")'::jsonpath""")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -103,8 +116,10 @@ def table_in(model: str, currency: str) -> ScoreTable:
     if output.has_money:
         written.append(ScoreColumn("currency", kept.currency, "always", lambda code: code == currency, currency))
     statuses = output.statuses
+    if output.subject is None:
+        whose = ScoreColumn("customer_id", kept.customer_id, "always", lambda id: id.is_not(None), "a customer's id")
+        written.insert(0, whose)
     columns = (
-        ScoreColumn("customer_id", kept.customer_id, "always", lambda id: id.is_not(None), "a customer's id"),
         *written,
         ScoreColumn("observation_count", kept.observation_count, "always", lambda count: count > 0, "1 or more"),
         ScoreColumn("status", kept.status, "always", lambda status: status.in_(statuses), " or ".join(statuses)),
@@ -149,6 +164,15 @@ def _column(value: Value, stored: Column[Any], currency: str) -> ScoreColumn:
             choices = value.choices
             return ScoreColumn(
                 value.name, stored, value.given, lambda choice: choice.in_(choices), f"one of {', '.join(choices)}"
+            )
+        case "texts":
+            return ScoreColumn(
+                value.name,
+                stored,
+                value.given,
+                lambda texts: (func.jsonb_typeof(texts) == "array") & ~func.jsonb_path_exists(texts, _OTHER_THAN_TEXT),
+                "a JSON array of texts",
+                written=cast(stored, Text),
             )
         case "name":
             return ScoreColumn(

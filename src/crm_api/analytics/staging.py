@@ -20,6 +20,7 @@ from sqlalchemy import (
     delete,
     func,
     literal,
+    null,
     or_,
     select,
     true,
@@ -29,6 +30,7 @@ from sqlalchemy.orm import aliased
 
 from ..customers.models import Customer
 from .models import SCORES, AnalyticsRunPart
+from .outputs import OUTPUTS
 from .queries import was_active
 from .score_tables import ScoreColumn, ScoreTable
 
@@ -68,8 +70,10 @@ def repeated(table: ScoreTable) -> Select[Any]:
 def extent(table: ScoreTable) -> Select[Any]:
     """How many rows there are, how many of them are scored, what others are, and between which customers they lie."""
     staged = table.staged
+    is_whose = table.output.subject is None
+    whose = cast(staged.c.customer_id, Text) if is_whose else cast(null(), Text)
     scored, others = func.count().filter(staged.c.status == "ok"), staged.c.status != "ok"
-    ids = collate(cast(staged.c.customer_id, Text), "C")  # sorts as the ids do; PostgreSQL 15 has no least id
+    ids = collate(whose, "C")  # sorts as the ids do; PostgreSQL 15 has no least id
     return select(
         func.count().label("row_count"),
         scored.label("scored_count"),
@@ -107,9 +111,11 @@ def _is_archived(table: ScoreTable, watermark: datetime) -> ColumnElement[bool]:
 
 
 def welcome_count(table: ScoreTable, part: AnalyticsRunPart, watermark: datetime) -> Select[*tuple[Any, ...]]:
-    """How many rows are about somebody the run is about. Asked of all in one join; asked of each row while it was kept,
-    it took as long as to keep it.
+    """How many rows are about somebody the run is about; all, when they are about no customer. Asked of all in one
+    join; asked of each row while it was kept, it took as long as to keep it.
     """
+    if table.output.subject is not None:
+        return select(func.count()).select_from(table.staged)
     theirs = _is_theirs(table, part.first_customer_id, part.last_customer_id)
     known = select(func.count()).select_from(table.staged).join(Customer, theirs)
     return known.where(~_is_archived(table, watermark))
@@ -140,8 +146,10 @@ def already_kept(table: ScoreTable, run_id: UUID, part: int) -> Select[Any]:
 
 
 def drop_part(part: AnalyticsRunPart, model: str) -> Delete:
-    """Delete the rows of a part, found by the key: between its first and last customer."""
+    """Delete the rows of a part, found by the key: between its first and last customer, if it is about customers."""
     kept = SCORES[model].c
+    if OUTPUTS[model].subject is not None:
+        return delete(SCORES[model]).where(kept.run_id == part.run_id, kept.part == part.part)
     between = kept.customer_id.between(literal(part.first_customer_id, Uuid), literal(part.last_customer_id, Uuid))
     return delete(SCORES[model]).where(between, kept.run_id == part.run_id, kept.part == part.part)
 

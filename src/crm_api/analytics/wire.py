@@ -1,5 +1,6 @@
 """Facts as they come out of the API, and scores as they go back in: CSV on both sides, pure Polars."""
 
+import json
 from collections.abc import Iterator, Sequence
 from datetime import date
 from typing import Final
@@ -120,6 +121,11 @@ def _written(value: Value, currency: str | None) -> pl.Expr:
     if value.kind in ("number", "rate"):
         units = (pl.col(value.name) * 10**DIGITS).round().cast(pl.Int64)
         return _decimal_text(units, DIGITS).alias(value.name)
+    if value.kind == "texts":
+        # As PostgreSQL writes it again.
+        return pl.col(value.name).map_elements(
+            lambda texts: json.dumps(texts.to_list(), ensure_ascii=False), return_dtype=pl.String
+        )
     return pl.col(value.name)
 
 

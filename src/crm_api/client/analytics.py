@@ -1,9 +1,10 @@
 """Typed calls about runs and scores: for those who want one, and for the workers that compute it."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
+from ..analytics.recommendation_schemas import Recommendations, RelatedProducts
 from ..analytics.schemas import CustomerRange, PartStored, RunPage, RunRead, RunWork
 from ..analytics.score_schemas import CustomerScores, ScorePage
 from .session import ApiClient
@@ -45,6 +46,19 @@ def stream_scores(api: ApiClient, model: str, *, accept: str = CSV, **params: An
 async def get_scores(api: ApiClient, customer_id: UUID | str) -> CustomerScores:
     """Read what each model says of a customer."""
     return CustomerScores.model_validate(await api.get(f"/v1/customers/{customer_id}/scores"))
+
+
+async def get_recommendations(
+    api: ApiClient, customer_id: UUID | str, *, kind: Sequence[str] = (), limit: int = 20
+) -> Recommendations:
+    """Read what the current runs recommend to a customer, with reasons."""
+    params: dict[str, Any] = {"kind": list(kind), "limit": limit}
+    return Recommendations.model_validate(await api.get(f"/v1/customers/{customer_id}/recommendations", params))
+
+
+async def get_related(api: ApiClient, product_id: UUID | str, *, limit: int = 20) -> RelatedProducts:
+    """Read what is bought by the customers of a product."""
+    return RelatedProducts.model_validate(await api.get(f"/v1/products/{product_id}/related", {"limit": limit}))
 
 
 async def begin_run(api: ApiClient, run_id: UUID | str, lease_id: UUID, *, customers: int) -> RunWork:

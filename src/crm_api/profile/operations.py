@@ -6,7 +6,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from ..analytics.outputs import OUTPUTS
+from ..analytics.outputs import PROFILED
 from ..analytics.score_queries import of_one
 from ..analytics.sensitive import BOUND
 from ..audience import Moment
@@ -63,7 +63,7 @@ async def read_profile(
 def _scores(customer_id: str, rows: Rows) -> Document:
     """Answer what the current runs say; what they rest on is as old as the oldest of them."""
     id = UUID(customer_id)
-    scores = [each for model, output in OUTPUTS.items() for each in of_one(output, id, rows[f"score_{model}"])]
+    scores = [each for model, output in PROFILED.items() for each in of_one(output, id, rows[f"score_{model}"])]
     computed = [score["computed_at"] for score in scores if score["computed_at"] is not None]
     return {"as_of": min(computed, default=None), "data": scores}
 

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from sqlalchemy import Select
 
+from ..analytics.outputs import PROFILED
 from ..analytics.score_queries import OF_ONE
 from ..core.read import Together
 from ..customers import queries as customers
@@ -16,7 +17,7 @@ from .rules import Part
 MOST_SEGMENTS: Final = 200
 _STATEMENTS: Final[dict[Part, dict[str, Select[Any]]]] = {
     "consents": {"purposes": privacy.DECLARED, "answers": privacy.ANSWERS},
-    "scores": {f"score_{model}": row for model, row in OF_ONE.items()},
+    "scores": {f"score_{model}": OF_ONE[model] for model in PROFILED},
     "segments": {"segments": segments.OF_CUSTOMER.limit(MOST_SEGMENTS + 1)},
     "last_touches": {"touches": summary.LAST_TOUCHES},
     "totals": {"totals": summary.TOTALS, "pending_days": summary.PENDING_DAYS},

@@ -28,6 +28,7 @@ from .likelihood import Floats
 from .product_days import Owned, owned
 
 MODEL = "discover"
+RELATED = "related_products"
 VERSION = "1"
 OUTPUT_COLUMNS = (
     "customer_id",
@@ -180,6 +181,43 @@ def backtest(days: pl.DataFrame, cut_on: date, parameters: Parameters) -> Backte
     }
     table = calibration(hits["score"].to_numpy(), hits["hit"].to_numpy())
     return Backtest(MODEL, cut_on, parameters.as_of, "ok", None, figures, table)
+
+
+def backtest_related(days: pl.DataFrame, cut_on: date, parameters: Parameters) -> Backtest:
+    """List related products by the days before `cut_on`, and look whether the same customers bought both later.
+
+    A pair holds when more customers bought both after the cut than would by chance: a lift above 1. Judged are pairs
+    of products that enough customers bought then, too. Figures: pair_count, held_rate, held_rate_of_any (of all pairs
+    of those products, related or not: who buys much makes most pairs hold), median_lift. The table holds similarities
+    against the share of pairs that held.
+    """
+    before, later = days.filter(pl.col("on") < cut_on), days.filter(pl.col("on") >= cut_on)
+    near = related(before, parameters).filter(pl.col("status") == "ok")
+    known = owned(later, min_customers=parameters.min_customers)
+    places = pl.DataFrame({"place": np.arange(len(known.products)), "product_id": known.products})
+    pairs = near.join(places.rename({"place": "i"}), on="product_id").join(
+        places.rename({"place": "j", "product_id": "related_product_id"}), on="related_product_id"
+    )
+    if pairs.is_empty():
+        reason = "No product was bought by enough customers on both sides of the cut."
+        return no_backtest(RELATED, cut_on, parameters.as_of, "insufficient_data", reason)
+    pairs = pairs.sort("product_id", "rank")
+    lifts = csr_array(known.table.T @ known.table)
+    buyers = lifts.diagonal()
+    inverse = diags_array(1 / np.maximum(buyers, 1.0))
+    lifts.setdiag(0.0)
+    # No pair of bought products is missing but for those that nobody bought both of, whose lift is nought.
+    lifts = csr_array(inverse @ lifts @ inverse) * len(known.customers)
+    lift = np.asarray(lifts[pairs["i"].to_numpy(), pairs["j"].to_numpy()]).ravel()
+    size = len(known.products)
+    figures = {
+        "pair_count": float(pairs.height),
+        "held_rate": round(float((lift > 1).mean()), _DIGITS),
+        "held_rate_of_any": round(float((lifts.data > 1).sum() / (size * (size - 1))), _DIGITS),
+        "median_lift": round(float(np.median(lift)), _DIGITS),
+    }
+    table = calibration(pairs["similarity"].to_numpy(), (lift > 1).astype(np.float64))
+    return Backtest(RELATED, cut_on, parameters.as_of, "ok", None, figures, table)
 
 
 def _ease(together: Floats, penalty: float) -> Floats:

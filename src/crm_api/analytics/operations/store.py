@@ -36,7 +36,7 @@ async def store_rows(session: AsyncSession, run_id: UUID, table: ScoreTable, par
     await session.execute(select(func.pg_advisory_xact_lock(_key_of_part(run_id, params.part))))
     await _stage(session, table, upload)
     extent = (await session.execute(staging.extent(table))).one()
-    if extent.first is None:
+    if extent.first is None and table.output.subject is None:
         await _refuse_malformed(session, table)
     await _replace(session, table, run, params.part, extent)
     await take(session, run, params.lease_id)  # last, since parts that come side by side wait for each other from here
@@ -123,13 +123,21 @@ async def _refuse_customers(
     *_, key = table.output.identity
     what = " and ".join(f"this {name.removesuffix('_id')}" for name in table.output.identity)
     _refuse(finding(f"/{row.index}/{key}", "duplicate", f"row {row.first} is about {what}") for row in twice)
+    await _refuse_strangers(session, table, run, part)
+    others = (await session.execute(staging.already_kept(table, run.id, part.part))).all()
+    _refuse(finding(f"/{row.index}/{key}", "duplicate", f"part {row.other_part} is about {what}") for row in others)
+    raise NotAvailable("The rows changed while they were stored; send them again", headers={"Retry-After": "1"})
+
+
+async def _refuse_strangers(
+    session: AsyncSession, table: ScoreTable, run: AnalyticsRun, part: AnalyticsRunPart
+) -> None:
+    if table.output.subject is not None:
+        return
     first, last = part.first_customer_id, part.last_customer_id
     lines = await session.scalars(staging.strangers(table, first, last, run.watermark))
     why = "no customer with this id was active at the run's watermark"
     _refuse(finding(f"/{index}/customer_id", "unknown-customer", why) for index in lines)
-    others = (await session.execute(staging.already_kept(table, run.id, part.part))).all()
-    _refuse(finding(f"/{row.index}/{key}", "duplicate", f"part {row.other_part} is about {what}") for row in others)
-    raise NotAvailable("The rows changed while they were stored; send them again", headers={"Retry-After": "1"})
 
 
 def _refuse(findings: Iterable[dict[str, str]]) -> None:

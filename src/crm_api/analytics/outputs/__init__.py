@@ -1,23 +1,31 @@
-"""What the models say of customers. Pure: workers, clients and the API read the same declarations."""
+"""What the models say of customers and of products. Pure: workers, clients and the API read the same declarations."""
 
 from typing import Final
 
 from .churn import CHURN
 from .growth import GROWTH
 from .lifetime_value import LIFETIME_VALUE
+from .lists import BUY_AGAIN, DISCOVER
 from .price_sensitivity import PRICE_SENSITIVITY
+from .products import ASSOCIATION, RELATED_PRODUCTS
 from .rfm import RFM
 from .taste import SENSITIVE_TASTE, TASTE
 from .values import DIGITS, NAME, Given, Kind, Output, Status, Value, stored_name
 
 __all__ = [
+    "ASSOCIATION",
+    "BUY_AGAIN",
     "CHURN",
     "DIGITS",
+    "DISCOVER",
     "GROWTH",
     "LIFETIME_VALUE",
     "NAME",
+    "OF_CUSTOMERS",
     "OUTPUTS",
     "PRICE_SENSITIVITY",
+    "PROFILED",
+    "RELATED_PRODUCTS",
     "RFM",
     "SENSITIVE_TASTE",
     "TASTE",
@@ -40,8 +48,16 @@ OUTPUTS: Final[dict[str, Output]] = {
         TASTE,
         SENSITIVE_TASTE,
         GROWTH,
+        DISCOVER,
+        BUY_AGAIN,
+        RELATED_PRODUCTS,
+        ASSOCIATION,
     )
 }
 """Every model there is, by its name; in this order they are answered."""
 TASTES: Final = (TASTE.model, SENSITIVE_TASTE.model)
 """Models whose subjects are looked at before a run is taken."""
+OF_CUSTOMERS: Final = {model: output for model, output in OUTPUTS.items() if output.subject is None}
+"""Those that say something of customers."""
+PROFILED: Final = {model: output for model, output in OF_CUSTOMERS.items() if not output.is_list}
+"""Those whose rows are answered with all that is known of a customer."""

@@ -1,15 +1,15 @@
-"""What one run of a model says of one customer, declared once: tables, checks, answers, fields and the worker's CSV
-follow from it.
+"""What one run of a model says of one customer, or of one product or rule, declared once: tables, checks, answers,
+fields and the worker's CSV follow from it.
 """
 
 from dataclasses import dataclass
 from typing import Final, Literal
 
 Status = Literal["ok", "insufficient_data", "not_converged", "not_identified", "stale"]
-Kind = Literal["score", "count", "days", "number", "rate", "money", "choice", "name", "text"]
+Kind = Literal["score", "count", "days", "number", "rate", "money", "choice", "name", "text", "texts"]
 """`score` 1 to 5; `count` and `days` whole numbers; `number` zero or more, `rate` 0 to 1, both with `DIGITS` digits
 after the point, so that they are the same bytes everywhere; `money` in the run's currency; `choice` one of a few words;
-`name` a word that matches `NAME`; `text` as the business wrote it, a category's name for example.
+`name` a word that matches `NAME`; `text` as the business wrote it, on one line; `texts` several, as a JSON array.
 """
 Given = Literal["always", "scored", "unscored", "sometimes"]
 """In every row; in those with status `ok` and no other; in all others; in those that have it."""
@@ -46,6 +46,8 @@ class Output:
     the values of a row, with its `observation_count`. unseen: values of a customer without a row that are not null.
     key: what a row is about besides the customer, of models that say several things of each; in every row.
     is_sensitive: told only for a purpose that the deployment names, of customers who agreed to it.
+    empty: what to say of a run without rows.
+    subject: what a row is about instead of a customer, of models that say nothing of customers; in every row.
     """
 
     model: str
@@ -59,16 +61,24 @@ class Output:
     unseen: tuple[tuple[str, int], ...] = ()
     key: Value | None = None
     is_sensitive: bool = False
+    subject: Value | None = None
+    empty: str = "No purchase was found"
 
     @property
     def all_values(self) -> tuple[Value, ...]:
-        """The key, if there is one, and the values."""
-        return self.values if self.key is None else (self.key, *self.values)
+        """The subject and the key, if there are such, and the values."""
+        return tuple(value for value in (self.subject, self.key, *self.values) if value is not None)
 
     @property
     def identity(self) -> tuple[str, ...]:
         """What tells the rows of a run apart, in whose order they are read."""
-        return ("customer_id",) if self.key is None else ("customer_id", self.key.name)
+        first = "customer_id" if self.subject is None else self.subject.name
+        return (first,) if self.key is None else (first, self.key.name)
+
+    @property
+    def is_list(self) -> bool:
+        """Whether rows are the places of a customer's list, which is long, and asked for by itself."""
+        return self.subject is None and self.key is not None and self.key.name == "rank"
 
     @property
     def has_money(self) -> bool:
@@ -80,12 +90,13 @@ class Output:
         """The columns of a row on the wire, in order."""
         currency = ("currency",) if self.has_money else ()
         own = (value.name for value in self.all_values)
-        return ("customer_id", *own, *currency, "observation_count", "status", "reason")
+        whose = ("customer_id",) if self.subject is None else ()
+        return (*whose, *own, *currency, "observation_count", "status", "reason")
 
     @property
     def filters(self) -> tuple[str, ...]:
         """Values that scores are filtered by."""
-        return tuple(value.name for value in self.all_values if value.kind in ("score", "choice", "name"))
+        return tuple(value.name for value in self.all_values if value.kind in ("score", "choice", "name", "text"))
 
 
 def stored_name(value: Value) -> str:
