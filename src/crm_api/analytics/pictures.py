@@ -72,12 +72,13 @@ def taste_told(backtest: Backtest) -> Told:
     """Say whether those who were said to avoid something bought it later."""
     figures = backtest.figures
     avoiding, others = (figures[name] for name in ("avoiding_bought_rate", "others_bought_rate"))
-    found = "Nobody was sure to avoid anything"
-    if not isnan(avoiding):
-        found = f"What they were said to avoid, {avoiding:.0%} of customers bought later"
-    rest = "" if isnan(others) else f"; of all else {others:.0%} was bought"
+    avoided = int(figures["avoiding_count"])
+    found = f"Nobody was said to avoid anything; {others:.0%} of the subjects were bought later"
+    if avoided:
+        rest = "" if isnan(others) else f"; of all others {others:.0%}"
+        found = f"Of {avoided:,} things said to be avoided {avoiding:.0%} were bought later{rest}"
     return Told(
-        found + rest,
+        found,
         "Share who bought",
         True,
         1 - figures["area_under_curve"],
@@ -217,7 +218,7 @@ def picture(backtest: Backtest, told: Told) -> dict[str, Any]:
         "encoding": {
             "x": {**x, "axis": {"labelAngle": 0}},
             "y": {"type": "quantitative", "axis": axis},
-            "color": {"type": "nominal", "scale": legend, "title": None, "legend": {"orient": "top-left"}},
+            "color": {"type": "nominal", "scale": legend, "title": None, "legend": {"orient": "bottom"}},
             "tooltip": tooltip,
         },
     }
