@@ -6,6 +6,7 @@ from binascii import b2a_qp
 from datetime import UTC, datetime
 from email.header import Header
 from email.utils import format_datetime
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from crm_api.outreach.addresses import ascii_domain
@@ -42,10 +43,10 @@ def compose(envelope: Envelope, content: Rendered, *, at: datetime | None = None
     """
     message_id = bare_message_id(envelope.message_id)
     headers = [
-        f"From: {_mailbox('From', *envelope.sender)}",
+        f"From: {_sender(*envelope.sender)}",
         f"To: {_mailbox('To', *envelope.recipient)}",
         f"Subject: {_encoded('Subject', _line(content.subject))}",
-        f"Date: {format_datetime(at or datetime.now(UTC))}",
+        f"Date: {_written((at or datetime.now(UTC)).replace(microsecond=0))}",
         f"Message-ID: <{message_id}>",
         "MIME-Version: 1.0",
         "Auto-Submitted: auto-generated",
@@ -90,6 +91,16 @@ def mail_address(address: str) -> str:
 
 def _unfit(what: str) -> RenderRefused:
     return RenderRefused("header-injection", f"{what} cannot stand in a header")
+
+
+@lru_cache(maxsize=256)
+def _sender(name: str, address: str) -> str:
+    return _mailbox("From", name, address)
+
+
+@lru_cache(maxsize=8)
+def _written(at: datetime) -> str:
+    return format_datetime(at)
 
 
 def _mailbox(header: str, name: str, address: str) -> str:

@@ -1,5 +1,6 @@
 """Addresses of mailboxes as mail servers and headers know them. Pure."""
 
+from functools import lru_cache
 from typing import Final
 
 import idna
@@ -12,7 +13,11 @@ _LONGEST_DOMAIN: Final = 100
 
 def ascii_domain(address: str) -> str:
     """Answer the domain of an address in ASCII (RFC 5891). Errors: ValueError, when it has no such form."""
-    domain = address.rpartition("@")[2]
+    return _in_ascii(address.rpartition("@")[2])
+
+
+@lru_cache(maxsize=4096)
+def _in_ascii(domain: str) -> str:
     try:
         written = domain if domain.isascii() else idna.encode(domain, uts46=True).decode("ascii")
     except idna.IDNAError:

@@ -68,15 +68,21 @@ class Context(RenderContext):
         self._limits = limits
         self._steps, self._iterations, self._spendings = limits.steps, limits.iterations, 0
         self._held: dict[str, int] = {}
-        self._begun_at = thread_time()
+        self._begun_at: float | None = None
 
     def spend(self, steps: int, token: Token | None = None) -> None:
         """Count work. Errors: RenderRefused."""
         self._steps -= steps
         self._spendings += 1
-        late = self._spendings % _SPENDINGS_BETWEEN_LOOKS == 0 and thread_time() - self._begun_at > self._limits.seconds
+        late = self._spendings % _SPENDINGS_BETWEEN_LOOKS == 0 and self._is_late()
         if late or self._steps < 0:
             raise RenderRefused("template-too-slow", "the template does too much", line=line_of(token))
+
+    def _is_late(self) -> bool:
+        """Say whether too much time went by since the first look; most parts end before there is one."""
+        if self._begun_at is None:
+            self._begun_at = thread_time()
+        return thread_time() - self._begun_at > self._limits.seconds
 
     def iterate(self, cost: int, token: Token) -> None:
         """Count one turn of a loop. Errors: RenderRefused."""
