@@ -21,7 +21,7 @@ from . import recipients, variables
 from .addresses import message_id
 from .links import Link, Signer
 from .message_ending import Ended, end
-from .message_queue import Lease, Taken, lease_of, put_in_order, take, take_to_ask
+from .message_queue import Lease, Taken, lease_of, put_in_order, take, take_next, take_to_ask
 from .message_schemas import ExchangeWish
 from .planning import OCCURRENCE
 
@@ -30,18 +30,28 @@ SELECT c.id, c.code, c.name, c.channel, c.purpose, p.needs_consent, c.with_offer
   c.reply_to, c.content::text AS content
 FROM campaign c JOIN purpose p ON p.name = c.purpose WHERE c.id = ANY($1::uuid[])
 """
+# Addresses may have changed since the plan.
 _REACH: Final = """
-INSERT INTO mailbox_reached AS r (campaign_id, occurrence, key, message_id)
-SELECT * FROM unnest($1::uuid[], $2::int[], $3::text[], $4::uuid[]) ORDER BY 1, 2, 3
-ON CONFLICT (campaign_id, occurrence, key) DO UPDATE SET message_id = EXCLUDED.message_id
-WHERE r.message_id = EXCLUDED.message_id
-RETURNING message_id
+WITH given AS (
+  SELECT * FROM unnest($3::uuid[], $4::uuid[], $5::text[]) AS g (customer_id, message_id, address)
+),
+reached AS (
+  INSERT INTO mailbox_reached AS r (campaign_id, occurrence, key, message_id)
+  SELECT $1::uuid, $2::int, g.address, g.message_id FROM given g ORDER BY 3
+  ON CONFLICT (campaign_id, occurrence, key) DO UPDATE SET message_id = EXCLUDED.message_id
+  WHERE r.message_id = EXCLUDED.message_id
+  RETURNING message_id
+),
+noted AS (
+  UPDATE message m SET address = g.address FROM given g JOIN reached r ON r.message_id = g.message_id
+  WHERE m.customer_id = g.customer_id AND m.id = g.message_id AND m.address IS DISTINCT FROM g.address
+)
+SELECT message_id FROM reached
 """
-_NOTE: Final = """
-UPDATE message m SET address = n.address, decision_id = n.decision_id
-FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::uuid[]) AS n (customer_id, id, address, decision_id)
-WHERE m.customer_id = n.customer_id AND m.id = n.id
-  AND (m.address, m.decision_id) IS DISTINCT FROM (n.address, n.decision_id)
+_DECIDED: Final = """
+UPDATE message m SET decision_id = n.decision_id
+FROM unnest($1::uuid[], $2::uuid[], $3::uuid[]) AS n (customer_id, id, decision_id)
+WHERE m.customer_id = n.customer_id AND m.id = n.id AND m.decision_id IS DISTINCT FROM n.decision_id
 """
 
 
@@ -62,7 +72,7 @@ async def claim(session: AsyncSession, wish: ExchangeWish, by: str, desk: MailDe
     """Lease what is due and may still be sent. When there is too little, the queue is put in order first."""
     connection: asyncpg.Connection = await driver(session)
     lease = Lease(new_id(), lease_of(desk.settings))
-    taken = await take(connection, lease, wish.claim)
+    taken = await take_next(connection, lease, wish.claim)
     if len(taken) < wish.claim:
         await put_in_order(session, connection)
         if wish.can_look_up:
@@ -142,7 +152,8 @@ async def _ready(
         else:
             sent.append(each)
     await end(connection, skipped)
-    await _note(connection, sent, people, offers)
+    if offers:
+        await _note(connection, sent, offers)
     asked = [each for each in going if each.reconcile]
     return [
         _document(campaign, each, people.get(each.customer_id), offers.get(each.customer_id), desk)
@@ -174,27 +185,18 @@ async def _reached(
     people: Mapping[UUID, Mapping[str, Any]],
 ) -> set[UUID]:
     """Claim the mailboxes for these messages; one that another message of the campaign has is not reached again."""
-    keys = [people[each.customer_id]["address"] for each in going]
-    columns = ([campaign.id] * len(going), [OCCURRENCE] * len(going), keys, [each.message_id for each in going])
-    return {row["message_id"] for row in await connection.fetch(_REACH, *columns)} if going else set()
+    if not going:
+        return set()
+    rows = [(each.customer_id, each.message_id, people[each.customer_id]["address"]) for each in going]
+    reached = await connection.fetch(_REACH, campaign.id, OCCURRENCE, *map(list, zip(*rows, strict=True)))
+    return {row["message_id"] for row in reached}
 
 
-async def _note(
-    connection: asyncpg.Connection,
-    sent: Iterable[Taken],
-    people: Mapping[UUID, Mapping[str, Any]],
-    offers: Mapping[UUID, Made],
-) -> None:
-    rows = [
-        (each.customer_id, each.message_id, people[each.customer_id]["address"], _decision(offers, each))
-        for each in sent
-    ]
+async def _note(connection: asyncpg.Connection, sent: Iterable[Taken], offers: Mapping[UUID, Made]) -> None:
+    """Note what was decided for whom."""
+    rows = [(each.customer_id, each.message_id, offers[each.customer_id].decision_id) for each in sent]
     if rows:
-        await connection.execute(_NOTE, *map(list, zip(*rows, strict=True)))
-
-
-def _decision(offers: Mapping[UUID, Made], each: Taken) -> UUID | None:
-    return offers[each.customer_id].decision_id if each.customer_id in offers else None
+        await connection.execute(_DECIDED, *map(list, zip(*rows, strict=True)))
 
 
 def _document(

@@ -13,7 +13,7 @@ from ..core.db import driver
 from ..core.metrics import count
 from ..core.trail import emit
 from ..privacy.operations import suppress
-from ..touchpoints.operations import append_touchpoints
+from ..touchpoints.operations import leave_touchpoints
 from ..touchpoints.schemas import TouchpointCreate
 from .message_ending import Ended, end
 from .message_schemas import HandOverWish, Report, ReportWish
@@ -25,6 +25,14 @@ MOST_ATTEMPTS: Final = 10
 _LONGEST_PAUSE: Final = timedelta(hours=6)
 _FIRST_PAUSE: Final = timedelta(seconds=30)
 _HAND_OVER: Final = """
+WITH linked AS (
+  INSERT INTO campaign_link (campaign_id, number, url)
+  SELECT DISTINCT d.campaign_id, l.number, l.url
+  FROM unnest($6::uuid[], $7::bigint[], $8::text[]) AS l (message_id, number, url)
+  JOIN message_due d ON d.message_id = l.message_id AND d.lease_id = $1
+  ORDER BY 1, 2
+  ON CONFLICT DO NOTHING
+)
 UPDATE message_due d SET state = 'handing_over', attempt = attempt + 1, gateway = $3, can_look_up = $4,
   leased_until = statement_timestamp() + $5::interval
 FROM campaign c
@@ -39,14 +47,6 @@ RETURNING d.message_id
 _LET_GO: Final = """
 UPDATE message_due SET state = 'waiting', lease_id = NULL, leased_until = NULL
 WHERE lease_id = $1 AND message_id = ANY($2::uuid[]) AND state = 'claimed'
-"""
-_LINKS: Final = """
-INSERT INTO campaign_link (campaign_id, number, url)
-SELECT DISTINCT d.campaign_id, l.number, l.url
-FROM unnest($1::uuid[], $2::bigint[], $3::text[]) AS l (message_id, number, url)
-JOIN message_due d ON d.message_id = l.message_id AND d.lease_id = $4
-ORDER BY 1, 2
-ON CONFLICT DO NOTHING
 """
 _HELD: Final = """
 SELECT d.message_id, d.customer_id, d.attempt, d.state, m.address, m.decision_id, c.code
@@ -70,9 +70,8 @@ async def begin_hand_over(
     connection: asyncpg.Connection = await driver(session)
     ids = [ready.id for ready in wish.messages]
     links = [(ready.id, link.number, link.url) for ready in wish.messages for link in ready.links]
-    if links:
-        await connection.execute(_LINKS, *map(list, zip(*links, strict=True)), wish.lease_id)
-    rows = await connection.fetch(_HAND_OVER, wish.lease_id, ids, gateway, can_look_up, lease)
+    columns = [list(column) for column in zip(*links, strict=True)] or [[], [], []]
+    rows = await connection.fetch(_HAND_OVER, wish.lease_id, ids, gateway, can_look_up, lease, *columns)
     allowed = {row["message_id"] for row in rows}
     if refused := [id for id in ids if id not in allowed]:
         await connection.execute(_LET_GO, wish.lease_id, refused)
@@ -156,7 +155,7 @@ def _touchpoint(ended: Ended, row: Any, this: Report) -> TouchpointCreate:
 async def _leave(session: AsyncSession, facts: Sequence[TouchpointCreate], bounced: Sequence[str], by: str) -> None:
     """Leave touchpoints of what reached people or did not, and let bounced addresses alone from now on."""
     if facts:
-        await append_touchpoints(session, facts, by=by)
+        await leave_touchpoints(session, facts, by=by)
         emit(session, "messages.reported", {"count": len(facts)})
     if bounced:
         await suppress(session, bounced, "bounced", "the mailbox refused a message", by=by)
