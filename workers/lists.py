@@ -203,8 +203,8 @@ def _fingerprint(*frames: pl.DataFrame) -> str:
 def _summed(items: pl.DataFrame) -> pl.DataFrame:
     """Sum up what an item cost in each parent; whole numbers, so that the order of lines changes nothing."""
     if "money_minor" not in items.columns:
-        paid = pl.coalesce("list_minor", "paid_minor").clip(0)
-        is_priced = paid.is_not_null() & (pl.col("quantity") > 0)
+        paid = pl.coalesce("list_minor", "paid_minor")
+        is_priced = (paid > 0) & (pl.col("quantity") > 0)  # what was only looked at cost nothing
         items = items.with_columns(
             money_minor=pl.when(is_priced).then(paid).otherwise(0),
             thousandths=pl.when(is_priced).then(pl.col("quantity")).otherwise(0),

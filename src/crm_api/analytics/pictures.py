@@ -30,6 +30,8 @@ class Told:
     predicted: str | None = "predicted"
     observed: str = "observed"
     """What the tick and the bar of each bin are; without a tick where predictions are on another scale."""
+    by: str = "prediction"
+    """What they were laid into bins by."""
 
 
 def lifetime_value_told(backtest: Backtest) -> Told:
@@ -98,6 +100,7 @@ def growth_told(backtest: Backtest) -> Told:
         1 - figures["auc_of_spend_for_heavy"],
         "1 less the area under the ROC curve of recent spend for who is heavy next",
         predicted="spent before",
+        by="what was spent before",
         observed="spent after",
     )
 
@@ -106,13 +109,14 @@ def discover_told(backtest: Backtest) -> Told:
     """Say how much of what was new to customers stood on their lists, and on one list for all."""
     recall, popular = backtest.figures["recall"], backtest.figures["popularity_recall"]
     return Told(
-        f"{recall:.1%} of what customers bought for the first time was on their lists, {popular:.1%} on one for all",
+        f"{recall:.1%} of first purchases were on the customers' own lists, {popular:.1%} on one list for all",
         "Share of listed items that were bought",
         True,
         popular / recall if recall else inf,
         "recall of one list of the items most bought, beside that of the lists",
         "listed items",
         predicted=None,
+        by="appeal",
     )
 
 
@@ -120,12 +124,12 @@ def buy_again_told(backtest: Backtest) -> Told:
     """Say what came of the items with the greatest chance; runs are compared by how well all were ranked."""
     most = backtest.table.sort("bin").tail(1).to_dicts()[0]
     return Told(
-        f"Of the tenth most likely to be bought again {most['observed']:.0%} was, {most['predicted']:.0%} foretold",
+        f"Of the likeliest tenth {most['observed']:.0%} were bought again, {most['predicted']:.0%} foretold",
         "Share bought in the horizon",
         True,
         1 - backtest.figures["area_under_curve"],
         "1 less the area under the ROC curve",
-        "items that customers had bought on two days",
+        "items bought before",
     )
 
 
@@ -133,21 +137,23 @@ def related_told(backtest: Backtest) -> Told:
     """Say how many pairs went on being bought by the same customers, of those listed and of any."""
     held, of_any = backtest.figures["held_rate"], backtest.figures["held_rate_of_any"]
     return Told(
-        f"{held:.0%} of related pairs were bought together more than by chance later, of any pairs {of_any:.0%}",
+        f"{held:.0%} of related pairs kept being bought by the same customers, of all pairs {of_any:.0%}",
         "Share of pairs with a lift above 1 later",
         True,
         1 - held,
         "share of pairs that did not hold",
-        "pairs",
+        "pairs of items",
         predicted=None,
+        by="similarity",
     )
 
 
 def association_told(backtest: Backtest) -> Told:
     """Say how many rules held, and by how much their confidence was off."""
     figures = backtest.figures
+    held = figures["held_rate"] * figures["judged_count"]
     return Told(
-        f"{figures['held_rate']:.0%} of {figures['judged_count']:,.0f} rules held later; "
+        f"{held:,.0f} of {figures['judged_count']:,.0f} rules held later; "
         f"confidence was off by {figures['calibration_error'] * 100:.1f} points",
         "Confidence",
         True,
@@ -198,8 +204,8 @@ def picture(backtest: Backtest, told: Told) -> dict[str, Any]:
         shown[told.predicted] = _COLORS[_PREDICTED]
         marks.append(_mark({"type": "tick", "thickness": 3, "size": 34}, _PREDICTED, told.predicted))
     legend = {"domain": list(shown), "range": list(shown.values())}
-    by = "prediction" if told.predicted in (_PREDICTED, None) else f"what was {told.predicted}"
-    x = {"field": "bin", "type": "ordinal", "title": f"{told.cases.capitalize()} by {by}, lowest tenth to highest"}
+    explained = {"orient": "bottom"} if len(shown) > 1 else None
+    x = {"field": "bin", "type": "ordinal", "title": f"{told.cases.capitalize()} by {told.by}, lowest tenth to highest"}
     tooltip = [{"field": name, "type": "quantitative"} for name in ("count", _PREDICTED, _OBSERVED)]
     return {
         "$schema": SCHEMA,
@@ -218,7 +224,7 @@ def picture(backtest: Backtest, told: Told) -> dict[str, Any]:
         "encoding": {
             "x": {**x, "axis": {"labelAngle": 0}},
             "y": {"type": "quantitative", "axis": axis},
-            "color": {"type": "nominal", "scale": legend, "title": None, "legend": {"orient": "bottom"}},
+            "color": {"type": "nominal", "scale": legend, "title": None, "legend": explained},
             "tooltip": tooltip,
         },
     }
