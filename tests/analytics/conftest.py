@@ -166,9 +166,10 @@ def compute(api: Api, hands: ApiClient) -> Compute:
     """Start a run, have it done by a worker, and read it."""
 
     async def compute(
-        handler: Handler = analytics.compute_run, *, model: str = "rfm", **parameters: Any
+        handler: Handler = analytics.compute_run, *, model: str = "rfm", audience: Any = None, **parameters: Any
     ) -> dict[str, Any]:
-        wish = {"model": model, "parameters": given({"as_of": AS_OF, "currency": "USD", **parameters})}
+        asked = given({"as_of": AS_OF, "currency": "USD", **parameters})
+        wish = {"model": model, "parameters": asked, "audience": audience}
         run = await api.post("/v1/analytics/runs", wish, expect=202)
         await work(hands, run, handler)
         found: dict[str, Any] = await api.get(f"/v1/analytics/runs/{run['id']}")

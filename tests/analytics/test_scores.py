@@ -49,6 +49,7 @@ async def test_a_score_tells_where_it_comes_from(api: Api, publish: Publish, cus
         "model": "rfm",
         "as_of": "2018-01-01",
         "computed_at": computed_at,
+        "stale_since": None,
     }
     assert (await api.get(f"/v1/customers/{customers[0]}/scores"))["data"][:1] == page["data"]
     line = (await api.send("GET", "/v1/scores/rfm", headers=NDJSON, expect=200)).text

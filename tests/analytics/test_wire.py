@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from crm_api.analytics import rfm, wire
 from crm_api.analytics.outputs import OUTPUTS, RFM
-from crm_api.analytics.schemas import Model, RunRequest
+from crm_api.analytics.parameters import EXAMPLES, PARAMETERS
+from crm_api.analytics.schemas import Model
 from crm_api.core.money import decimal_text
 from workers.analytics import MODELS
 
@@ -73,6 +74,4 @@ def test_parts_under_one_header_are_the_whole(size: int) -> None:
 
 
 def test_every_model_is_declared_everywhere() -> None:
-    kinds = (get_args(kind)[0] for kind in get_args(get_args(RunRequest)[0]))
-    asked = {get_args(kind.model_fields["model"].annotation)[0] for kind in kinds}
-    assert set(get_args(Model)) == set(OUTPUTS) == set(MODELS) == asked
+    assert set(get_args(Model)) == set(OUTPUTS) == set(MODELS) == set(PARAMETERS) == set(EXAMPLES)

@@ -21,6 +21,7 @@ MOST_INPUTS: Final = 50
 _REFUND: Final = "order.refunded"
 _RUN: Final = Prepared(
     select(AnalyticsRun.id, AnalyticsRun.parameters, AnalyticsRun.watermark)
+    .add_columns(AnalyticsRun.audience.is_not(None).label("is_partial"))
     .join(AnalyticsModel, AnalyticsModel.current_run_id == AnalyticsRun.id)
     .where(AnalyticsModel.model == bindparam("model"))
 )
@@ -56,7 +57,7 @@ async def read_explanation(reader: Reader, output: Output, customer_id: UUID, pu
     rows = await reader.rows(READINGS[output.model], **{"customer_id": customer_id, BOUND: purpose})
     scores = of_one(output, customer_id, rows)
     run = await reader.row(_RUN, model=output.model)
-    if run is None:
+    if run is None or (run["is_partial"] and rows[0]["status"] is None):
         return {"scores": scores, "parameters": None, "watermark": None, "inputs": None, "touchpoints": []}
     parameters = orjson.loads(run["parameters"])
     zone = ZoneInfo(parameters["time_zone"])

@@ -45,6 +45,8 @@ class AnalyticsRun(Base):
     model: Mapped[str]
     state: Mapped[str]
     parameters: Mapped[dict[str, Any]]
+    audience: Mapped[dict[str, Any] | None]
+    """About which customers; none: everybody."""
     as_of: Mapped[date]
     watermark: Mapped[datetime]
     """Facts recorded later are not in the run, whenever they happened."""

@@ -3,12 +3,12 @@
 from datetime import date
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
 from ..core.money import currencies
 from ..core.schemas import Day, Input
-from .outputs import NAME, OUTPUTS
+from .outputs import NAME
 
 EARLIEST: Final = date(1900, 1, 1)
 Kind = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=r"^[a-z0-9_]+(\.[a-z0-9_]+)*$")]
@@ -252,172 +252,46 @@ class AssociationParameters(ItemParameters):
     backtest_days: BacktestDays = 60
 
 
-PURCHASES: Final[dict[str, Any]] = {
+_PURCHASES: Final[dict[str, Any]] = {
     "as_of": "2018-01-01",
     "kinds": ["order.placed", "order.refunded"],
     "currency": "USD",
 }
-
-
-def _existing_model(model: object) -> object:
-    """Refuse what is no model at all: what names none is looked at as a run of `rfm`."""
-    if model not in tuple(OUTPUTS):
-        raise PydanticCustomError("unknown-model", "models are {models}", {"models": ", ".join(OUTPUTS)})
-    return model
-
-
-class RfmRun(Input):
-    """Recency, frequency and monetary scores."""
-
-    model: Annotated[Literal["rfm"], BeforeValidator(_existing_model)]
-    parameters: RfmParameters
-
-    model_config = ConfigDict(json_schema_extra={"examples": [{"model": "rfm", "parameters": PURCHASES}]})
-
-
-class LifetimeValueRun(Input):
-    """Purchases and money to be expected, by BG/NBD and Gamma-Gamma."""
-
-    model: Literal["lifetime_value"]
-    parameters: LifetimeValueParameters
-
-    model_config = ConfigDict(
-        json_schema_extra={"examples": [{"model": "lifetime_value", "parameters": {**PURCHASES, "horizon_days": 182}}]}
-    )
-
-
-class ChurnRun(Input):
-    """Who will not buy again for a while, without a contract that could end."""
-
-    model: Literal["churn"]
-    parameters: ChurnParameters
-
-    model_config = ConfigDict(
-        json_schema_extra={"examples": [{"model": "churn", "parameters": {**PURCHASES, "horizon_days": 90}}]}
-    )
-
-
-class PriceSensitivityRun(Input):
-    """Who buys at list price, and who waits for discounts."""
-
-    model: Literal["price_sensitivity"]
-    parameters: PriceSensitivityParameters
-
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [{"model": "price_sensitivity", "parameters": {**PURCHASES, "without_departments": ["FUEL"]}}]
-        }
-    )
-
-
-class TasteRun(Input):
-    """What customers like, buy, and leave out."""
-
-    model: Literal["taste"]
-    parameters: TasteParameters
-
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "model": "taste",
-                    "parameters": {
-                        "as_of": "2018-01-01",
-                        "subjects": [
-                            {"subject": "garden", "departments": ["GARDEN CENTER"]},
-                            {"subject": "books", "categories": ["BOOKS AND MAGAZINES"]},
-                        ],
-                    },
-                }
-            ]
-        }
-    )
-
-
-class GrowthRun(Input):
-    """Who buys little, and what customers like them buy that they do not."""
-
-    model: Literal["growth"]
-    parameters: GrowthParameters
-
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [{"model": "growth", "parameters": {**PURCHASES, "without_departments": ["FUEL"]}}]
-        }
-    )
-
-
-class SensitiveTasteRun(Input):
-    """What customers who agreed to it like, buy, and leave out, where that may reveal health or belief."""
-
-    model: Literal["sensitive_taste"]
-    parameters: TasteParameters
-
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "model": "sensitive_taste",
-                    "parameters": {
-                        "as_of": "2018-01-01",
-                        "among": {"departments": ["GROCERY", "PRODUCE", "MEAT"]},
-                        "subjects": [{"subject": "meat", "departments": ["MEAT"], "categories": ["FROZEN CHICKEN"]}],
-                    },
-                }
-            ]
-        }
-    )
-
-
-class DiscoverRun(Input):
-    """What customers never bought and will like."""
-
-    model: Literal["discover"]
-    parameters: DiscoverParameters
-
-    model_config = ConfigDict(
-        json_schema_extra={"examples": [{"model": "discover", "parameters": {**PURCHASES, "level": "product_type"}}]}
-    )
-
-
-class BuyAgainRun(Input):
-    """What customers will buy again soon."""
-
-    model: Literal["buy_again"]
-    parameters: BuyAgainParameters
-
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {"model": "buy_again", "parameters": {**PURCHASES, "level": "product_type", "horizon_days": 14}}
-            ]
-        }
-    )
-
-
-class RelatedRun(Input):
-    """What is bought by the same customers."""
-
-    model: Literal["related_products"]
-    parameters: RelatedParameters
-
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [{"model": "related_products", "parameters": {**PURCHASES, "level": "product_type"}}]
-        }
-    )
-
-
-class AssociationRun(Input):
-    """What baskets hold when they hold something else."""
-
-    model: Literal["association"]
-    parameters: AssociationParameters
-
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {"model": "association", "parameters": {**PURCHASES, "level": "category", "min_support": 0.02}}
-            ]
-        }
-    )
+PARAMETERS: Final[dict[str, type[RunParameters]]] = {
+    "rfm": RfmParameters,
+    "lifetime_value": LifetimeValueParameters,
+    "churn": ChurnParameters,
+    "price_sensitivity": PriceSensitivityParameters,
+    "taste": TasteParameters,
+    "sensitive_taste": TasteParameters,
+    "growth": GrowthParameters,
+    "discover": DiscoverParameters,
+    "buy_again": BuyAgainParameters,
+    "related_products": RelatedParameters,
+    "association": AssociationParameters,
+}
+"""What a run of each model can be asked for."""
+EXAMPLES: Final[dict[str, dict[str, Any]]] = {
+    "rfm": _PURCHASES,
+    "lifetime_value": {**_PURCHASES, "horizon_days": 182},
+    "churn": {**_PURCHASES, "horizon_days": 90},
+    "price_sensitivity": {**_PURCHASES, "without_departments": ["FUEL"]},
+    "taste": {
+        "as_of": "2018-01-01",
+        "subjects": [
+            {"subject": "garden", "departments": ["GARDEN CENTER"]},
+            {"subject": "books", "categories": ["BOOKS AND MAGAZINES"]},
+        ],
+    },
+    "sensitive_taste": {
+        "as_of": "2018-01-01",
+        "among": {"departments": ["GROCERY", "PRODUCE", "MEAT"]},
+        "subjects": [{"subject": "meat", "departments": ["MEAT"], "categories": ["FROZEN CHICKEN"]}],
+    },
+    "growth": {**_PURCHASES, "without_departments": ["FUEL"]},
+    "discover": {**_PURCHASES, "level": "product_type"},
+    "buy_again": {**_PURCHASES, "level": "product_type", "horizon_days": 14},
+    "related_products": {**_PURCHASES, "level": "product_type"},
+    "association": {**_PURCHASES, "level": "category", "min_support": 0.02},
+}
+"""What each is asked for in examples."""

@@ -7,41 +7,9 @@ from pydantic import ConfigDict, Field, create_model
 
 from ..core.schemas import Input, Instant, Output, Params
 from . import outputs
-from .parameters import (
-    AssociationParameters,
-    BuyAgainParameters,
-    ChurnParameters,
-    DiscoverParameters,
-    GrowthParameters,
-    LifetimeValueParameters,
-    PriceSensitivityParameters,
-    RelatedParameters,
-    RfmParameters,
-    RunParameters,
-    TasteParameters,
-)
+from .parameters import EXAMPLES, PARAMETERS, RunParameters
 from .schemas import Model
 from .score_schemas import class_name
-
-PARAMETERS: Final[dict[str, type[RunParameters]]] = {
-    "rfm": RfmParameters,
-    "lifetime_value": LifetimeValueParameters,
-    "churn": ChurnParameters,
-    "price_sensitivity": PriceSensitivityParameters,
-    "taste": TasteParameters,
-    "sensitive_taste": TasteParameters,
-    "growth": GrowthParameters,
-    "discover": DiscoverParameters,
-    "buy_again": BuyAgainParameters,
-    "related_products": RelatedParameters,
-    "association": AssociationParameters,
-}
-"""What a run of each model can be asked for."""
-_EXAMPLES: Final = {
-    "taste": {"subjects": [{"subject": "garden", "departments": ["GARDEN CENTER"]}]},
-    "sensitive_taste": {"subjects": [{"subject": "meat", "departments": ["MEAT"]}]},
-}
-_PLAN: dict[str, Any] = {"parameters": {"currency": "EUR"}, "at": "02:00", "enabled": True}
 
 
 class PlanWish(Input):
@@ -114,10 +82,9 @@ def _wish(output: outputs.Output) -> type[PlanWish]:
         __module__=__name__,
         parameters=(of_model, ...),
     )
-    made.model_config = {
-        **PlanWish.model_config,
-        "json_schema_extra": {"examples": [{**_PLAN, "parameters": _EXAMPLES.get(output.model, _PLAN["parameters"])}]},
-    }
+    parameters = {name: value for name, value in EXAMPLES[output.model].items() if name != "as_of"}
+    example: dict[str, Any] = {"parameters": parameters, "at": "02:00", "enabled": True}
+    made.model_config = {**PlanWish.model_config, "json_schema_extra": {"examples": [example]}}
     made.model_rebuild(force=True)
     return made
 

@@ -3,10 +3,11 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeVarTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+import orjson
 from sqlalchemy import (
     ARRAY,
     BigInteger,
@@ -27,8 +28,10 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import aliased
+from sqlalchemy.orm import InstrumentedAttribute, aliased
 
+from ..audience import Catalog, Moment, condition, print_text, read_tree
+from ..audience.problems import audience_at
 from ..core.read import Prepared, Reader, raw_json
 from ..customers.models import Customer
 from ..touchpoints.models import OrderItem, Product, Touchpoint
@@ -37,6 +40,7 @@ from .problems import BacktestNotFound, RunNotFound
 from .rules import KEPT_RUNS, NOBODY_SCORED
 
 Document = dict[str, Any]
+Columns = TypeVarTuple("Columns")
 
 _AS_JSON: Final = ("parameters", "timing", "quality", "problem", "approval")
 _IS_CURRENT: Final = exists().where(AnalyticsModel.current_run_id == AnalyticsRun.id).correlate(AnalyticsRun)
@@ -46,6 +50,7 @@ _RUN: Final = select(
     AnalyticsRun.state,
     _IS_CURRENT.label("is_current"),
     AnalyticsRun.parameters,
+    AnalyticsRun.audience,
     AnalyticsRun.as_of,
     AnalyticsRun.watermark,
     AnalyticsRun.code_version,
@@ -67,9 +72,9 @@ _RUN: Final = select(
 _ONE: Final = Prepared(_RUN.where(AnalyticsRun.id == bindparam("run_id", type_=Uuid)))
 
 OPENED_RUN: Final = Prepared(
-    select(AnalyticsRun.model, AnalyticsRun.parameters, AnalyticsRun.watermark).where(
-        AnalyticsRun.id == bindparam("run_id", type_=Uuid)
-    )
+    select(AnalyticsRun.model, AnalyticsRun.parameters, AnalyticsRun.watermark)
+    .add_columns(AnalyticsRun.audience, AnalyticsRun.created_at)
+    .where(AnalyticsRun.id == bindparam("run_id", type_=Uuid))
 )
 """What has to be known of a run before its rows can be looked at."""
 
@@ -102,9 +107,12 @@ async def written_run(session: AsyncSession, run_id: UUID) -> Document:
 def document(row: Mapping[str, Any]) -> Document:
     """Answer a row as the object callers see."""
     found = dict(row)
+    if isinstance(found["audience"], str):
+        found["audience"] = orjson.loads(found["audience"])
     for name in _AS_JSON:
         if isinstance(found[name], str):
             found[name] = raw_json(found[name])
+    found["audience_text"] = None if found["audience"] is None else print_text(read_tree(found["audience"]))
     found["job"] = f"/v1/jobs/{found['job_id']}"
     return found
 
@@ -136,10 +144,22 @@ def was_active(watermark: datetime, whom: type[Customer] = Customer) -> ColumnEl
     return or_(whom.archived_at.is_(None), archived_later)
 
 
+def meant(audience: str, catalog: Catalog, moment: Moment) -> Select[UUID]:
+    """Ids of the customers whom a run is about, by its audience as it is stored. Errors: InvalidAudience."""
+    with audience_at("/audience"):
+        return select(Customer.customer_id).where(condition(read_tree(orjson.loads(audience)), catalog, moment))
+
+
 def facts(
-    watermark: datetime, kinds: Sequence[str], first: UUID | None, before: UUID | None
+    watermark: datetime,
+    kinds: Sequence[str],
+    first: UUID | None,
+    before: UUID | None,
+    whom: Select[UUID] | None = None,
 ) -> Select[*tuple[Any, ...]]:
     """Touchpoints that a run is to read, of the customers in a range, in no order: a sort would hold the first back.
+
+    whom: ids of the customers that the run is about, if not everybody.
 
     Times and money go as whole numbers. To write them as everywhere else took as long as all the rest together.
     """
@@ -160,18 +180,33 @@ def facts(
         Touchpoint.kind == any_(literal(kinds, ARRAY(Text))),
         Touchpoint.recorded_at <= at,
     )
+    statement = _within(statement, Touchpoint.customer_id, first, before)
+    if whom is not None:
+        statement = statement.where(Touchpoint.customer_id.in_(_within(whom, Customer.customer_id, first, before)))
+    return statement
+
+
+def _within(
+    statement: Select[*Columns], customer_id: InstrumentedAttribute[UUID], first: UUID | None, before: UUID | None
+) -> Select[*Columns]:
     if first is not None:
-        statement = statement.where(Touchpoint.customer_id >= literal(first, Uuid))
+        statement = statement.where(customer_id >= literal(first, Uuid))
     if before is not None:
-        statement = statement.where(Touchpoint.customer_id < literal(before, Uuid))
+        statement = statement.where(customer_id < literal(before, Uuid))
     return statement
 
 
 def lines(
-    watermark: datetime, kinds: Sequence[str], first: UUID | None, before: UUID | None
+    watermark: datetime,
+    kinds: Sequence[str],
+    first: UUID | None,
+    before: UUID | None,
+    whom: Select[UUID] | None = None,
 ) -> Select[*tuple[Any, ...]]:
     """Lines of the orders that `facts` answers, each with the place of its product in the tree, in no order."""
-    read = facts(watermark, kinds, first, before).add_columns(Touchpoint.id.label("touchpoint_id")).subquery("read")
+    read = (
+        facts(watermark, kinds, first, before, whom).add_columns(Touchpoint.id.label("touchpoint_id")).subquery("read")
+    )
     is_its = and_(OrderItem.customer_id == read.c.customer_id, OrderItem.touchpoint_id == read.c.touchpoint_id)
     return (
         select(read.c.customer_id)

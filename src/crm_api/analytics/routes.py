@@ -1,43 +1,47 @@
 """HTTP of runs, for whoever wants one."""
 
-from typing import Annotated
+from typing import Annotated, Final
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Security
 from starlette.responses import Response
 
 from ..access import Principal, authorize, authorize_once
+from ..audience.problems import InvalidAudience
 from ..core.db import Reads, Session
 from ..core.listing import Listing
 from ..core.problems import problems
 from ..core.read import answer
 from ..core.route import Route
+from ..customers.catalog import FieldCatalog
 from ..jobs.answers import ACCEPTED
 from . import operations, queries
 from .problems import RunNotFound, SensitiveTaste
-from .schemas import RunListParams, RunPage, RunRead, RunRequest
+from .run_requests import RunRequest
+from .schemas import RunListParams, RunPage, RunRead
 
 router = APIRouter(prefix="/v1/analytics/runs", tags=["Analytics"], route_class=Route)
 CanRead = Annotated[Principal, Security(authorize, scopes=["analytics:read"])]
+STARTED: Final = {**ACCEPTED, **problems(SensitiveTaste, InvalidAudience)}
 CanStart = Annotated[Principal, Security(authorize_once, scopes=["analytics:write"])]
 
 
-@router.post(
-    "",
-    status_code=202,
-    summary="Start a run",
-    response_model=RunRead,
-    responses={**ACCEPTED, **problems(SensitiveTaste)},
-)
-async def start_analytics_run(request: Request, wish: RunRequest, session: Session, who: CanStart) -> Response:
-    """Have a model computed over all customers who are not archived. A worker does it, and the run becomes current when
-    all of it is there; until then scores are read from the run before. `job` tells the progress, and cancels it.
+@router.post("", status_code=202, summary="Start a run", response_model=RunRead, responses=STARTED)
+async def start_analytics_run(
+    request: Request, wish: RunRequest, session: Session, who: CanStart, catalog: FieldCatalog
+) -> Response:
+    """Have a model computed over all customers who are not archived, or those of them that an `audience` means. A
+    worker does it, and the run becomes current when all of it is there; until then scores are read from the run before.
+    `job` tells the progress, and cancels it.
+
+    Who is in the audience is looked up as the worker reads; times in it count from when the run was asked for. Whom it
+    does not mean has no score while the run is current.
 
     Scope: analytics:write.
     """
     settings = request.app.state.settings
     purpose = settings.sensitive_taste_purpose
-    run = await operations.start_run(session, wish, settings.zone, purpose, by=who.client_id)
+    run = await operations.start_run(session, wish, settings.zone, purpose, by=who.client_id, catalog=catalog)
     document = await queries.written_run(session, run.id)
     return answer(document, status=202, headers={"Location": document["job"]})
 

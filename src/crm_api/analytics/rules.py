@@ -18,6 +18,8 @@ TOLERATED_LOSS: Final = 0.01
 DRIFTED: Final = 0.25
 """Above this population stability index of a column, the customers of a run are others than those of the run before."""
 FEWEST_COMPARED: Final = 100
+PLAN_PERIOD: Final = timedelta(days=1)
+"""Plans run a model every day."""
 KEPT_RUNS: Final = 10
 """Of how many published runs of a model the rows are kept; the current one is always among them."""
 
@@ -30,6 +32,15 @@ def local_today(at: datetime, zone: ZoneInfo) -> date:
 def is_too_late(as_of: date, today: date) -> bool:
     """Say whether a reference date lies in a future nothing is known of; tomorrow is allowed, so that today counts."""
     return as_of > today + timedelta(days=1)
+
+
+def stale_since(computed_at: datetime, is_planned: bool, at: datetime) -> datetime | None:
+    """Answer since when scores are older than their model's plan promises; nothing while they are not.
+
+    After two periods: one run that is late, or fails, is made good by the next.
+    """
+    broken_at = computed_at + 2 * PLAN_PERIOD
+    return broken_at if is_planned and broken_at < at else None
 
 
 def ranges(bounds: Sequence[UUID]) -> list[tuple[UUID | None, UUID | None]]:

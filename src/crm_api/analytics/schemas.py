@@ -1,26 +1,13 @@
 """What callers and workers send and get about runs."""
 
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import ConfigDict, Discriminator, Field, StringConstraints, Tag
+from pydantic import ConfigDict, Field, StringConstraints
 
 from ..core.schemas import Day, Input, Instant, ListParams, NextCursor, Output, Params
 from .outputs import Status
-from .parameters import (
-    PURCHASES,
-    AssociationRun,
-    BuyAgainRun,
-    ChurnRun,
-    DiscoverRun,
-    GrowthRun,
-    LifetimeValueRun,
-    PriceSensitivityRun,
-    RelatedRun,
-    RfmRun,
-    SensitiveTasteRun,
-    TasteRun,
-)
+from .parameters import EXAMPLES
 
 Model = Literal[
     "rfm",
@@ -57,35 +44,14 @@ _LEASE = "0198c5a0-5d41-7a10-9c1e-0d2f3a4b5c6d"
 _HASH = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 
 
-def _model_of(asked: Any) -> str:
-    """Say which model is asked for; what names none is looked at as a run of `rfm`, which says so."""
-    model = asked.get("model") if isinstance(asked, dict) else getattr(asked, "model", None)
-    return str(model) if model in get_args(Model) else "rfm"
-
-
-RunRequest = Annotated[
-    Annotated[RfmRun, Tag("rfm")]
-    | Annotated[LifetimeValueRun, Tag("lifetime_value")]
-    | Annotated[ChurnRun, Tag("churn")]
-    | Annotated[PriceSensitivityRun, Tag("price_sensitivity")]
-    | Annotated[TasteRun, Tag("taste")]
-    | Annotated[SensitiveTasteRun, Tag("sensitive_taste")]
-    | Annotated[GrowthRun, Tag("growth")]
-    | Annotated[DiscoverRun, Tag("discover")]
-    | Annotated[BuyAgainRun, Tag("buy_again")]
-    | Annotated[RelatedRun, Tag("related_products")]
-    | Annotated[AssociationRun, Tag("association")],
-    Discriminator(_model_of),
-    Field(examples=[{"model": "rfm", "parameters": PURCHASES}]),
-]
-"""A computation that is wanted."""
-
 _RUN: dict[str, Any] = {
     "id": _ID,
     "model": "rfm",
     "state": "published",
     "is_current": True,
-    "parameters": {**PURCHASES, "time_zone": "America/New_York"},
+    "parameters": {**EXAMPLES["rfm"], "time_zone": "America/New_York"},
+    "audience": None,
+    "audience_text": None,
     "as_of": "2018-01-01",
     "watermark": "2026-01-31T09:30:00Z",
     "code_version": "0.1.0+rfm.1",
@@ -122,6 +88,8 @@ class RunRead(Output):
     ]
     is_current: Annotated[bool, Field(description="Whether scores are read from this run when no other is named")]
     parameters: Annotated[dict[str, Any], Field(description="As asked, with what was left out filled in")]
+    audience: Annotated[dict[str, Any] | None, Field(description="About which customers it is; null: everybody")]
+    audience_text: Annotated[str | None, Field(description="The same, for people to read")]
     as_of: Day
     watermark: Annotated[Instant, Field(description="What was recorded later is not in the run")]
     code_version: Annotated[str | None, Field(description="Of the program that computed it, and of the method")]

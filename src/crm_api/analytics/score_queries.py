@@ -16,19 +16,23 @@ from sqlalchemy import (
     and_,
     any_,
     bindparam,
+    case,
+    exists,
     literal,
     select,
     tuple_,
 )
 from sqlalchemy.sql.base import ReadOnlyColumnCollection
 
+from ..core.clock import now
 from ..core.money import decimal_text
 from ..core.read import Prepared, Reader, Together, raw_json
 from ..core.streams import instant_text, money_object
 from ..customers.models import Customer
-from .models import SCORES, AnalyticsModel, AnalyticsRun
+from .models import SCORES, AnalyticsModel, AnalyticsPlan, AnalyticsRun
 from .outputs import OF_CUSTOMERS, OUTPUTS, PROFILED, Output, Value, stored_name
 from .problems import NothingPublished, RowsDropped, RunNotFound
+from .rules import stale_since
 from .score_tables import ScoreTable
 from .sensitive import BOUND, agreed
 
@@ -36,6 +40,8 @@ Document = dict[str, Any]
 AFTER: Final = ("after", "after_key")
 """Where a page goes on: as many of these are bound as there are columns that tell rows apart."""
 
+_IS_CURRENT_RUN: Final = exists().where(AnalyticsModel.current_run_id == AnalyticsRun.id).correlate(AnalyticsRun)
+_IS_PLANNED: Final = exists().where(AnalyticsPlan.model == AnalyticsRun.model, AnalyticsPlan.enabled)
 _CHOSEN: Final = (
     AnalyticsRun.id,
     AnalyticsRun.model,
@@ -44,6 +50,7 @@ _CHOSEN: Final = (
     AnalyticsRun.as_of,
     AnalyticsRun.finished_at,
     AnalyticsRun.rows_dropped_at,
+    and_(_IS_CURRENT_RUN, _IS_PLANNED.correlate(AnalyticsRun)).label("is_planned"),
 )
 _IS_CURRENT: Final = and_(
     AnalyticsModel.current_run_id == AnalyticsRun.id, AnalyticsModel.model == bindparam("model", type_=Text)
@@ -87,7 +94,10 @@ def _row_of_one(output: Output) -> Select[*tuple[Any, ...]]:
         is_theirs = and_(is_theirs, agreed(kept.c.customer_id))
     statement = (
         select(AnalyticsRun.id.label("run_id"))
-        .add_columns(AnalyticsRun.as_of, AnalyticsRun.finished_at, kept.c.customer_id, *_columns(output))
+        .add_columns(
+            AnalyticsRun.as_of, AnalyticsRun.finished_at, AnalyticsRun.audience.is_not(None).label("is_partial")
+        )
+        .add_columns(_IS_PLANNED.correlate(AnalyticsRun).label("is_planned"), kept.c.customer_id, *_columns(output))
         .join(AnalyticsModel, is_current)
         .outerjoin(kept, is_theirs)
     )
@@ -137,12 +147,19 @@ def stream(table: ScoreTable, run: Mapping[str, Any], values: Mapping[str, Any],
         computed_at = instant_text(literal(run["finished_at"])).label("computed_at")
         model = literal(table.model).label("model")
         rest = [_as_json(value, table) for value in output.all_values]
-        told = (kept.status, kept.reason, kept.observation_count, *rest)
+        told = (*_stored_state(kept, run), kept.observation_count, *rest)
         statement = select(*_whose(output), model, kept.run_id, as_of, computed_at, *told)
     else:
         statement = select(as_of, kept.run_id).add_columns(*(column.as_written for column in table.columns))
     ordered = _of_run(statement, table.model, frozenset(values) - {BOUND}).order_by(*table.identity)
     return ordered.params(run_id=run["id"], **values)
+
+
+def _stored_state(kept: ReadOnlyColumnCollection[str, Column[Any]], run: Mapping[str, Any]) -> list[ColumnElement[Any]]:
+    if not is_stale(run):
+        return [kept.status, kept.reason]
+    aged = (("status", "stale"), ("reason", _staleness(run)))
+    return [case((kept.status == "ok", literal(told)), else_=kept[name]).label(name) for name, told in aged]
 
 
 def _as_json(value: Value, table: ScoreTable) -> ColumnElement[Any]:
@@ -191,11 +208,26 @@ def document(output: Output, row: Mapping[str, Any], run: Mapping[str, Any]) -> 
         "run_id": run["id"],
         "as_of": run["as_of"],
         "computed_at": run["finished_at"],
-        "status": row["status"],
-        "reason": row["reason"],
+        **_state(row, run),
         "observation_count": row["observation_count"],
         **{value.name: _answered(value, row) for value in output.all_values},
     }
+
+
+def _state(row: Mapping[str, Any], run: Mapping[str, Any]) -> Document:
+    """Answer the state a score is in: its own, or that it has become older than its plan promises."""
+    if row["status"] == "ok" and is_stale(run):
+        return {"status": "stale", "reason": _staleness(run)}
+    return {"status": row["status"], "reason": row["reason"]}
+
+
+def is_stale(run: Mapping[str, Any]) -> bool:
+    """Say whether the scores of a run are older than its model's plan promises."""
+    return stale_since(run["finished_at"], run["is_planned"], now()) is not None
+
+
+def _staleness(run: Mapping[str, Any]) -> str:
+    return f"Computed at {run['finished_at']:%Y-%m-%dT%H:%M:%SZ}; a run is planned for every day."
 
 
 def _answered(value: Value, row: Mapping[str, Any]) -> Any:
@@ -215,10 +247,11 @@ def of_one(output: Output, customer_id: UUID, rows: Sequence[Mapping[str, Any]])
     """
     if not rows:
         return [_unseen(output, customer_id, {}, f"No run of {output.model} has been published yet.")]
-    run = {"id": rows[0]["run_id"], "as_of": rows[0]["as_of"], "finished_at": rows[0]["finished_at"]}
+    run = {**rows[0], "id": rows[0]["run_id"]}
     if rows[0]["status"] is None:
         why = output.nothing.format(as_of=run["as_of"])
-        return [_unseen(output, customer_id, run, f"{why}, or the customer was archived.")]
+        whom = ", or is not in its audience" if run["is_partial"] else ""
+        return [_unseen(output, customer_id, run, f"{why}, or the customer was archived{whom}.")]
     return [document(output, row, run) for row in rows]
 
 

@@ -3,7 +3,7 @@
 import csv
 import io
 import json
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 from uuid import UUID
 
 import orjson
@@ -11,6 +11,7 @@ from fastapi import APIRouter, Query, Request, Security
 from starlette.responses import Response
 
 from ..access import Principal, authorize
+from ..core.clock import now, written
 from ..core.db import Reads
 from ..core.listing import Listing
 from ..core.problems import InvalidRequest, NotAcceptable, finding, problems
@@ -18,6 +19,7 @@ from ..core.read import answer
 from ..core.route import Route
 from ..core.streams import MEDIA_TYPES, stream, wants
 from ..customers.problems import CustomerNotFound
+from . import rules
 from . import score_queries as queries
 from .explain_queries import read_explanation
 from .explain_schemas import ScoreExplanation
@@ -29,6 +31,7 @@ from .sensitive import BOUND, check_purpose
 
 router = APIRouter(prefix="/v1", tags=["Scores"], route_class=Route)
 CanRead = Annotated[Principal, Security(authorize, scopes=["scores:read"])]
+STALE_SINCE: Final = "Scores-Stale-Since"
 CanExplain = Annotated[Principal, Security(authorize, scopes=["scores:read", "touchpoints:read"])]
 
 
@@ -52,7 +55,12 @@ def _streams(output: Output) -> dict[int | str, dict[str, Any]]:
     }
     table = {"schema": {"type": "string"}, "example": text}
     told = "A page; or all rows as a stream, as `Accept` says"
-    return {200: {"description": told, "content": {MEDIA_TYPES["csv"]: table, MEDIA_TYPES["ndjson"]: objects}}}
+    aged = (
+        "Of streams: since when rows are older than the plan of the model promises. CSV has them as they were computed"
+    )
+    headers = {STALE_SINCE: {"description": aged, "schema": {"type": "string", "format": "date-time"}}}
+    content = {MEDIA_TYPES["csv"]: table, MEDIA_TYPES["ndjson"]: objects}
+    return {200: {"description": told, "headers": headers, "content": content}}
 
 
 def _add_reading(output: Output) -> None:
@@ -91,14 +99,19 @@ async def _listed(request: Request, output: Output, params: RowParams, reads: Re
     given = params.filters()
     if output.is_sensitive:
         given[BOUND] = purpose
+    stale_since = rules.stale_since(run["finished_at"], run["is_planned"], now())
     if form != "json":
         table = score_table(model, orjson.loads(run["parameters"]))
-        return stream(request, queries.stream(table, run, given, as_json=form == "ndjson"), form)
+        streamed = stream(request, queries.stream(table, run, given, as_json=form == "ndjson"), form)
+        if stale_since is not None:
+            streamed.headers[STALE_SINCE] = written(stale_since)
+        return streamed
     if page.after:
         given |= dict(zip(queries.AFTER, page.after[1:], strict=False))
     statement = queries.page(model, frozenset(given) - {"after_key", BOUND})
     rows = await reads.rows(statement, run_id=run["id"], limit=page.limit, **given)
     source = {"id": run["id"], "model": model, "as_of": run["as_of"], "computed_at": run["finished_at"]}
+    source["stale_since"] = stale_since
     scores = [queries.document(output, row, run) for row in rows]
     return page.answer(scores, lambda score: [score[name] for name in ("run_id", *output.identity)], run=source)
 
@@ -116,7 +129,7 @@ for _output in OUTPUTS.values():
 async def read_customer_scores(request: Request, customer_id: UUID, reads: Reads, who: CanRead) -> Response:
     """Answer what the current run of each model says of a customer: one entry, or one for each of the things that the
     model tells apart, by name. Where a model can say nothing, the one entry's status is `insufficient_data` and its
-    reason says why.
+    reason says why. What was computed longer ago than two days, of a model that is planned daily, is `stale`.
 
     Scope: scores:read.
     """

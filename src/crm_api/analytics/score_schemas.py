@@ -16,7 +16,7 @@ from .schemas import Model, ScoreStatus
 CUSTOMER = "0198c5a0-5d3f-7c3a-9f0e-2b7d4c1e8a77"
 _RUN = "0198c5a0-5d3f-7c3a-9f0e-2b7d4c1e8a11"
 _AT = "2026-01-31T09:31:04Z"
-_SOURCE: dict[str, Any] = {"id": _RUN, "model": "rfm", "as_of": "2018-01-01", "computed_at": _AT}
+_SOURCE: dict[str, Any] = {"id": _RUN, "model": "rfm", "as_of": "2018-01-01", "computed_at": _AT, "stale_since": None}
 
 Score = Annotated[int, Field(ge=1, le=5, description="1 to 5; 5 is best")]
 Name = Annotated[str, Field(pattern=outputs.NAME)]
@@ -31,7 +31,12 @@ class RowRead(Output):
     computed_at: Instant | None
     status: Annotated[
         ScoreStatus,
-        Field(description="`ok`, or why nothing can be said of this customer, which `reason` puts in words"),
+        Field(
+            description="`ok`, or why nothing can be said of this customer, which `reason` puts in words. `stale`: "
+            "what "
+            "is said was `ok`, and was computed longer ago than two days although the model is planned daily; only "
+            "scores of the current run are looked at so"
+        ),
     ]
     reason: str | None
     observation_count: int
@@ -52,6 +57,10 @@ class ScoredRun(Output):
     model: Model
     as_of: Day
     computed_at: Instant
+    stale_since: Annotated[
+        Instant | None,
+        Field(description="Since when it is older than the model's plan promises: two days, of the current run"),
+    ]
 
 
 class ScorePage(Output):
@@ -128,7 +137,7 @@ def _read(output: outputs.Output) -> type[RowRead]:
     values: dict[str, Any] = {value.name: (_type(value), ...) for value in output.all_values}
     told: dict[str, Any] = {
         "model": (Literal[output.model], ...),
-        "status": (Annotated[Literal[output.statuses], RowRead.model_fields["status"]], ...),
+        "status": (Annotated[Literal[(*output.statuses, "stale")], RowRead.model_fields["status"]], ...),
         "observation_count": (Annotated[int, Field(description=output.observations)], ...),
     }
     base: type[RowRead] = ScoreRead if output.subject is None else RowRead

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Annotated, Any, Final
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import orjson
 from fastapi import APIRouter, Query, Request, Security
@@ -10,6 +11,8 @@ from sqlalchemy import Select
 from starlette.responses import Response
 
 from ..access import Principal, authorize, authorize_once
+from ..audience import Moment
+from ..audience.problems import InvalidAudience
 from ..core.batch_document import CSV, NDJSON
 from ..core.db import Reads, Session
 from ..core.problems import BodyTooLarge, InvalidRequest, NotAcceptable, UnsupportedMediaType, problems
@@ -17,6 +20,7 @@ from ..core.read import Reader, answer
 from ..core.route import Route
 from ..core.spool import Spool
 from ..core.streams import stream, wants
+from ..customers.catalog import get_catalog
 from ..jobs.problems import JobNotFound, LeaseLost
 from . import operations, queries, rules
 from .outputs import OUTPUTS
@@ -82,16 +86,16 @@ async def begin_analytics_run(run_id: UUID, wish: BeginWish, session: Session, r
     response_class=Response,
     responses={
         200: {"description": "One fact a line", "content": {CSV: {"schema": {"type": "string"}, "example": _FACTS}}},
-        **problems(RunNotFound, SensitiveTaste, NotAcceptable),
+        **problems(RunNotFound, SensitiveTaste, NotAcceptable, InvalidAudience),
     },
 )
 async def stream_analytics_facts(
     request: Request, run_id: UUID, params: Annotated[FactsParams, Query()], reads: Reads, who: CanSeeTouchpoints
 ) -> Response:
     """Stream the touchpoints that a run is computed from, of the customers in a range, in no order: those of its kinds,
-    recorded up to its watermark, of customers who were not archived when it was asked for. `occurred_us` counts
-    microseconds since 1970 in UTC, `amount_minor` is in minor units of the currency. What is streamed is final once the
-    run could be begun.
+    recorded up to its watermark, of customers who were not archived when it was asked for and are in its audience.
+    `occurred_us` counts microseconds since 1970 in UTC, `amount_minor` is in minor units of the currency. What is
+    streamed is final once the run could be begun, but for who is in the audience.
 
     Scope: touchpoints:read.
     """
@@ -104,7 +108,7 @@ async def stream_analytics_facts(
     response_class=Response,
     responses={
         200: {"description": "A line a line", "content": {CSV: {"schema": {"type": "string"}, "example": _LINES}}},
-        **problems(RunNotFound, SensitiveTaste, NotAcceptable),
+        **problems(RunNotFound, SensitiveTaste, NotAcceptable, InvalidAudience),
     },
 )
 async def stream_analytics_lines(
@@ -126,8 +130,11 @@ async def _fed(
     run = await reads.row(queries.OPENED_RUN, run_id=run_id)
     if run is None:
         raise RunNotFound(f"No run {run_id}")
-    kinds = orjson.loads(run["parameters"])["kinds"]
-    statement = feed(run["watermark"], kinds, params.customer_from, params.customer_before)
+    parameters, whom = orjson.loads(run["parameters"]), None
+    if run["audience"] is not None:
+        moment = Moment(run["created_at"], ZoneInfo(parameters["time_zone"]))
+        whom = queries.meant(run["audience"], await get_catalog(request, reads), moment)
+    statement = feed(run["watermark"], parameters["kinds"], params.customer_from, params.customer_before, whom)
     if OUTPUTS[run["model"]].is_sensitive:
         purpose = request.app.state.settings.sensitive_taste_purpose
         check_purpose(OUTPUTS[run["model"]], purpose)

@@ -21,7 +21,7 @@ from ..models import AnalyticsPlan, AnalyticsRun
 from ..plan_schemas import PlanWish
 from ..problems import SensitiveTaste
 from ..rules import OPEN, next_time
-from ..schemas import RunRequest
+from ..run_requests import RunRequest
 from ..sensitive import check_asked
 from .start import start_run
 

@@ -5,25 +5,33 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from ...audience import Catalog, write_tree
 from ...core.clock import now
 from ...core.ids import new_id
 from ...core.problems import InvalidRequest, finding
 from ...core.trail import record
 from ...core.watermark import watermark_at
 from ...jobs.operations import enqueue
+from ...segments.operations import approve
 from .. import rules
 from ..models import AnalyticsRun
-from ..schemas import RunRequest
+from ..run_requests import RunRequest
 from ..sensitive import check_asked
 from .ending import RUN
 
 
 async def start_run(
-    session: AsyncSession, wish: RunRequest, zone: ZoneInfo, purpose: str | None, *, by: str
+    session: AsyncSession,
+    wish: RunRequest,
+    zone: ZoneInfo,
+    purpose: str | None,
+    *,
+    by: str,
+    catalog: Catalog | None = None,
 ) -> AnalyticsRun:
-    """Queue a run; `purpose` is the one that sensitive tastes are told for.
+    """Queue a run; `purpose` is the one that sensitive tastes are told for, `catalog` what an audience is checked by.
 
-    Errors: InvalidRequest for a reference date in the future, SensitiveTaste.
+    Errors: InvalidRequest for a reference date in the future, SensitiveTaste, InvalidAudience.
     """
     await check_asked(session, wish.model, wish.parameters, purpose)
     at = now()
@@ -33,6 +41,9 @@ async def start_run(
         detail = f"today is {today} for the business; tomorrow is the latest date"
         raise InvalidRequest(detail, errors=[finding("/parameters/as_of", "in-the-future", detail)])
     parameters = {**wish.parameters.model_dump(), "as_of": as_of.isoformat(), "time_zone": zone.key}
+    audience = None
+    if wish.audience is not None and catalog is not None:
+        audience = write_tree(await approve(session, wish.audience, catalog, "/audience"))
     run_id = new_id()
     job = await enqueue(session, RUN, {"run_id": str(run_id), "model": wish.model}, by=by)
     run = AnalyticsRun(
@@ -40,6 +51,7 @@ async def start_run(
         model=wish.model,
         state="queued",
         parameters=parameters,
+        audience=audience,
         as_of=as_of,
         watermark=await watermark_at(session, at),
         job_id=job.id,
@@ -47,6 +59,6 @@ async def start_run(
         created_at=at,
     )
     session.add(run)
-    told: dict[str, Any] = {"model": wish.model, "parameters": parameters}
+    told: dict[str, Any] = {"model": wish.model, "parameters": parameters, "audience": audience}
     record(session, by, "analytics.run_started", ("analytics_run", run_id), changes=told)
     return run

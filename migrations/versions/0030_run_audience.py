@@ -1,0 +1,20 @@
+"""Runs about some of the customers."""
+
+import sqlalchemy as sa
+from alembic import op
+from sqlalchemy.dialects.postgresql import JSONB
+
+from crm_api.core.placement import prepare
+
+revision = "0030"
+down_revision = "0029"
+
+
+def upgrade() -> None:
+    prepare(op)
+    op.add_column("analytics_run", sa.Column("audience", JSONB))
+
+
+def downgrade() -> None:
+    prepare(op)
+    op.drop_column("analytics_run", "audience")
