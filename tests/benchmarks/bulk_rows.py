@@ -20,6 +20,7 @@ import psutil
 
 from crm_api.core.ids import source_id_uuid
 
+from .processes import peak_bytes
 from .report import Line, Round
 from .seed import CLIENT, SECRET
 from .stage import Stage
@@ -215,6 +216,6 @@ async def _run_rfm(stage: Stage, worker: psutil.Process) -> dict[str, float]:
     return {
         "seconds": took,
         **apart,
-        "worker MB": worker.memory_info().rss / 1e6,
+        "worker peak MB": peak_bytes(worker.pid) / 1e6,
         "API peak MB": stage.ours.peak_bytes() / 1e6,
     }

@@ -30,10 +30,7 @@ class Served:
 
     def peak_bytes(self) -> int:
         """Most resident memory it ever had."""
-        for line in Path(f"/proc/{self.process.pid}/status").read_text().splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) * 1024
-        return 0
+        return peak_bytes(self.process.pid)
 
     def resident_bytes(self) -> int:
         """Resident memory it has now."""
@@ -66,6 +63,14 @@ def _await_answer(process: subprocess.Popen[bytes], url: str) -> None:
         except OSError:
             time.sleep(0.05)
     raise RuntimeError(f"nothing answers at {url}")
+
+
+def peak_bytes(pid: int) -> int:
+    """Most resident memory that a process ever had."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) * 1024
+    return 0
 
 
 def postgres_cpu_seconds(postmaster: int) -> float:

@@ -11,11 +11,14 @@ import httpx
 import orjson
 
 from .bulk_rows import worker_of
+from .processes import postgres_cpu_seconds
 from .report import Line, Round
 from .seed import CUSTOMER_ID
 from .stage import Stage
 
 SEGMENTS: Final = 50
+KINDS: Final = 5
+"""Definitions that differ."""
 WRITES: Final = 1_000
 _SPENT: Final[dict[str, Any]] = {
     "sum": "amount",
@@ -74,8 +77,9 @@ async def measure_build(stage: Stage, rounds: int) -> Line:
     connection: asyncpg.Connection = await stage.connect()
     async with _client(stage) as client:
         for _ in range(rounds):
-            beside = min([await _written_by_hand(connection, sql) for sql in (_FLOOR, _GROUPED_FLOOR)], key=_seconds)
-            ours = await _built(client, DEFINITION)
+            tried = [await _written_by_hand(stage, connection, sql) for sql in (_FLOOR, _GROUPED_FLOOR)]
+            beside = min(tried, key=_seconds)
+            ours = await _built(stage, client, DEFINITION)
             if ours["members"] != beside["members"]:
                 raise RuntimeError(f"the build has {ours['members']} members, the statement {beside['members']}")
             line.rounds.append(Round(ours["seconds"] / beside["seconds"], ours, beside))
@@ -87,13 +91,18 @@ def _seconds(figures: dict[str, float]) -> float:
     return figures["seconds"]
 
 
-async def _written_by_hand(connection: asyncpg.Connection, sql: str) -> dict[str, float]:
+def _cpu_seconds(stage: Stage) -> float:
+    assert stage.postgres.pid is not None
+    return stage.ours.cpu_seconds() + postgres_cpu_seconds(stage.postgres.pid)
+
+
+async def _written_by_hand(stage: Stage, connection: asyncpg.Connection, sql: str) -> dict[str, float]:
     segment = uuid4()
-    began = time.perf_counter()
+    began, used = time.perf_counter(), _cpu_seconds(stage)
     written = await connection.execute(sql, segment, timeout=3600)
-    took = time.perf_counter() - began
+    took, used = time.perf_counter() - began, _cpu_seconds(stage) - used
     await connection.execute("DELETE FROM membership WHERE segment_id = $1", segment)
-    return {"seconds": took, "members": float(written.rpartition(" ")[2])}
+    return {"seconds": took, "CPU seconds": used, "members": float(written.rpartition(" ")[2])}
 
 
 def _client(stage: Stage) -> httpx.AsyncClient:
@@ -107,19 +116,19 @@ async def _defined(client: httpx.AsyncClient, definition: dict[str, Any]) -> str
     return str((await client.post("/v1/segments", json=wish)).raise_for_status().json()["id"])
 
 
-async def _built(client: httpx.AsyncClient, definition: dict[str, Any]) -> dict[str, float]:
+async def _built(stage: Stage, client: httpx.AsyncClient, definition: dict[str, Any]) -> dict[str, float]:
     segment = await _defined(client, definition)
-    began, steps, done = time.perf_counter(), 0, False
+    began, used, steps, done = time.perf_counter(), _cpu_seconds(stage), 0, False
     job = (await client.post(f"/v1/segments/{segment}/builds")).raise_for_status().json()
     wish = {"worker": "bench", "limit": 1, "job_id": job["id"]}
     [claimed] = (await client.post("/v1/jobs/claim", json=wish)).raise_for_status().json()["data"]
     while not done:
         step = await client.post(f"/v1/jobs/{job['id']}/steps", json={"lease_id": claimed["lease_id"]})
         done, steps = step.raise_for_status().json()["done"], steps + 1
-    took = time.perf_counter() - began
+    took, used = time.perf_counter() - began, _cpu_seconds(stage) - used
     members = (await client.get(f"/v1/segments/{segment}")).raise_for_status().json()["member_count"]
     await client.post(f"/v1/segments/{segment}/archive")
-    return {"seconds": took, "steps": float(steps), "members": float(members)}
+    return {"seconds": took, "CPU seconds": used, "steps": float(steps), "members": float(members)}
 
 
 async def measure_live(stage: Stage, rounds: int) -> list[Line]:
@@ -137,7 +146,7 @@ async def _measure_following(stage: Stage, rounds: int, dependent: int, wanted: 
         segments = []
         for number in range(SEGMENTS):
             kind = "order.placed" if number < dependent else "email.opened"
-            definition = {"count": {"touchpoint": kind}, "from": "2026-01-01", "gte": 1 + number % 5}
+            definition = {"count": {"touchpoint": kind}, "from": "2026-01-01", "gte": 1 + number % KINDS}
             segments.append(await _defined(client, definition))
         with worker_of(stage):
             for segment in segments:
@@ -147,7 +156,7 @@ async def _measure_following(stage: Stage, rounds: int, dependent: int, wanted: 
             for turn in range(rounds):
                 ours = await _followed(client, connection, turn)
                 line.rounds.append(Round(ours["seconds"], ours, {}))
-        for segment in segments[:dependent]:
+        for segment in segments[:KINDS]:
             planned = (await client.post(f"/v1/segments/{segment}/plan", json={})).raise_for_status().json()
             if planned["enter_count"] or planned["leave_count"]:
                 raise RuntimeError(f"members drifted: {planned}")
