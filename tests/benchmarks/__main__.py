@@ -10,8 +10,8 @@ from typing import Final
 from .audience_rows import ROW as AUDIENCES
 from .audience_rows import measure_evaluation
 from .bulk_rows import measure_export, measure_ingest, measure_rfm
+from .estimator_rows import LISTS, measure_fit, measure_lists
 from .estimator_rows import ROW as FIT
-from .estimator_rows import measure_fit
 from .outreach_rows import measure_due, measure_plan, measure_send
 from .profile_rows import ROW as PROFILE
 from .profile_rows import measure_profile
@@ -54,6 +54,10 @@ async def _fit(set_up: Stage, asked: argparse.Namespace) -> list[Line]:
     return [measure_fit(set_up.customers, _few(asked))]
 
 
+async def _lists(_set_up: Stage, asked: argparse.Namespace) -> list[Line]:
+    return [measure_lists(_few(asked))]
+
+
 async def _mail(
     measure: Callable[[Stage, int], Awaitable[Line]], set_up: Stage, asked: argparse.Namespace
 ) -> list[Line]:
@@ -79,6 +83,7 @@ ROWS: Final[Mapping[str, Measure]] = {
     "members follow": _live,
     AUDIENCES: partial(_bulk, measure_evaluation),
     FIT: _fit,
+    LISTS: _lists,
     "plan a send": partial(_bulk, measure_plan),
     "e-mail": partial(_mail, measure_send),
     "due campaign": partial(_mail, measure_due),

@@ -1,19 +1,25 @@
-"""The row of the estimators: BG/NBD fitted on customers with known parameters, beside the `lifetimes` package."""
+"""Rows of the estimators: BG/NBD fitted on customers with known parameters, beside the `lifetimes` package; and all
+lists of recommendations of a grocer, beside the time that was promised.
+"""
 
 import time
 import warnings
+from datetime import date
 from typing import Final
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
-from crm_api.analytics.methods import bg_nbd
+from crm_api.analytics.methods import bg_nbd, buy_again, product_days, recommendations
 
 from .report import Line, Round
 
 ROW: Final = "BG/NBD fit"
 MOST: Final = 100_000
 """Customers beyond which `lifetimes` is not waited for."""
+LISTS: Final = "recommendations"
+_HOUSEHOLDS, _TYPES, _LINES, _PROMISED = 2_500, 1_600, 1_400_000, 10.0
 _TRUTH: Final = (0.25, 4.5, 0.8, 2.4)
 _DAYS: Final = 365
 
@@ -32,6 +38,44 @@ def measure_fit(customers: int, rounds: int) -> Line:
             raise RuntimeError(f"{found} and {other} are not the same fit: nothing is measured.")
         line.rounds.append(Round(seconds / theirs, {"s": seconds}, {"s": theirs}))
     return line
+
+
+def measure_lists(rounds: int) -> Line:
+    """Measure what to buy again, what to discover and what is related, for all households, from days on."""
+    days = _days()
+    line = Line(
+        "all lists of a grocer", f"{_HOUSEHOLDS:,} × {_TYPES:,}", "≤ 1", note="beside: the 10 s that are promised"
+    )
+    for _ in range(rounds):
+        began = time.perf_counter()
+        _listed(days)
+        seconds = time.perf_counter() - began
+        line.rounds.append(Round(seconds / _PROMISED, {"s": seconds}, {"s": _PROMISED}))
+    return line
+
+
+def _days() -> pl.DataFrame:
+    """Make a year of lines; few types are bought often, most seldom, and some households buy much more than others."""
+    random = np.random.default_rng(2)
+    types = np.minimum(random.pareto(0.7, _LINES) * 12, _TYPES - 1).astype(np.int64)
+    households = (_HOUSEHOLDS * random.beta(0.9, 1.3, _LINES)).astype(np.int64)
+    lines = pl.DataFrame({"customer_id": households, "product_id": types, "day": random.integers(0, 365, _LINES)})
+    named = lines.select(
+        pl.format("h{}", "customer_id").alias("customer_id"),
+        pl.format("t{}", "product_id").alias("product_id"),
+        on=pl.lit(date(2017, 1, 1)) + pl.duration(days="day"),
+    )
+    return product_days.condense(named, date(2018, 1, 1))
+
+
+def _listed(days: pl.DataFrame) -> None:
+    asked, again = recommendations.Parameters(date(2018, 1, 1)), buy_again.Parameters(date(2018, 1, 1))
+    model = recommendations.learn(days, asked)
+    if model.method != "ease" or len(model.products) < _TYPES * 0.9:
+        raise RuntimeError(f"{len(model.products)} types by {model.method} are not what was promised for.")
+    recommendations.discover(days, model, asked)
+    recommendations.related(days, asked)
+    buy_again.score(days, buy_again.learn(days, again), again)
 
 
 def _simulated(size: int) -> tuple[Counts, Counts, Counts]:
