@@ -269,10 +269,8 @@ async def _send(dialogue: Dialogue, message: bytes, until: float) -> Outcome:
     """
     if not dialogue.is_open:
         raise _NotTaken("the connection failed before the message was sent")
-    lines = _DOT.sub(b"..", _LINE_END.sub(b"\r\n", message))
-    end = b".\r\n" if lines.endswith(b"\r\n") else b"\r\n.\r\n"
     try:
-        [(code, text)] = await dialogue.say(lines + end, max(_left(until), _LEAST_LEFT_SECONDS))
+        [(code, text)] = await dialogue.say(_as_data(message), max(_left(until), _LEAST_LEFT_SECONDS))
     except Broken as error:
         raise HandOverUnknown(f"no answer after the message was sent: {_told(error)}") from error
     if _is_yes(code):
@@ -280,6 +278,15 @@ async def _send(dialogue: Dialogue, message: bytes, until: float) -> Outcome:
     if not 400 <= code < 600:
         raise HandOverUnknown(f"an answer that means nothing after the message was sent: {code}")
     return _refusal(code, text, by_code=False)
+
+
+def _as_data(message: bytes) -> bytes:
+    """Write a message as it follows DATA (RFC 5321, section 4.5.2): lines ended by CRLF, none that is a dot."""
+    if not message.count(b"\r\n") == message.count(b"\r") == message.count(b"\n"):
+        message = _LINE_END.sub(b"\r\n", message)
+    if message.startswith(b".") or b"\n." in message:
+        message = _DOT.sub(b"..", message)
+    return message + (b".\r\n" if message.endswith(b"\r\n") else b"\r\n.\r\n")
 
 
 def _refusal(code: int, text: str, *, by_code: bool) -> Outcome:
