@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -11,6 +12,7 @@ import aiosmtplib
 import asyncpg
 import httpx
 import redis
+import uvloop
 
 from crm_api.outreach.rendering import Rendered
 from workers.gateways import mime
@@ -22,6 +24,7 @@ from .stage import Stage
 
 MAILS: Final = 3_000
 CONNECTIONS: Final = 5
+_TOKEN: Final = "A" * 64
 
 TEMPLATE: Final = "018f0000-0000-7000-8000-00000000aaaa"
 _CONSENTS: Final = """
@@ -153,29 +156,37 @@ async def _late(stage: Stage, client: httpx.AsyncClient, log: Path, *, flushes: 
 
 
 async def _alone(log: Path) -> dict[str, Any]:
-    """Send the same mails with nothing but the client."""
+    """Send mails like the campaign's, made before, with nothing but the client, on the event loop that workers use."""
+    mails = [_mail(number) for number in range(MAILS)]
     with sink_process(log) as url:
-        port = int(url.rpartition(":")[2])
-        numbers = iter(range(MAILS))
-
-        async def line_of_mails() -> None:
-            async with aiosmtplib.SMTP(hostname="127.0.0.1", port=port, start_tls=False) as smtp:
-                for number in numbers:
-                    await smtp.sendmail("news@shop.example.com", [f"c{number}@mail.example.com"], _mail(number))
-
-        await asyncio.gather(*(line_of_mails() for _ in range(CONNECTIONS)))
+        await asyncio.to_thread(uvloop.run, _sent(mails, int(url.rpartition(":")[2])))
         return _rate(log)
 
 
+async def _sent(mails: Sequence[bytes], port: int) -> None:
+    waiting = iter(enumerate(mails))
+
+    async def line_of_mails() -> None:
+        async with aiosmtplib.SMTP(hostname="127.0.0.1", port=port, start_tls=False) as smtp:
+            for number, mail in waiting:
+                await smtp.sendmail("news@shop.example.com", [f"customer-{number}@bench.example"], mail)
+
+    await asyncio.gather(*(line_of_mails() for _ in range(CONNECTIONS)))
+
+
 def _mail(number: int) -> bytes:
-    content = Rendered(
-        "Hello", "Hello. https://shop.example", '<p>Hello <a href="https://shop.example/bikes">bikes</a></p>'
+    """Make a mail of the words that the template makes, as long to the byte."""
+    page = "http://bench.local/p"
+    unsubscribe, name = f"{page}/unsubscribe/{_TOKEN}", f"Customer {number}"
+    html = (
+        f'<p>Hello {name}, <a href="{page}/click/{_TOKEN}/1234567890123456">bikes</a></p>'
+        f'<img src="{page}/open/{_TOKEN}.gif" width="1" height="1" alt="">'
     )
     envelope = mime.Envelope(
-        f"{number}@shop.example.com", ("Shop", "news@shop.example.com"), ("Reader", f"c{number}@mail.example.com"),
-        unsubscribe_url="https://shop.example/p/unsubscribe/x",
+        f"{number:032x}@shop.example.com", ("Shop", "news@shop.example.com"), (name, f"customer-{number}@bench.example"),
+        unsubscribe_url=unsubscribe,
     )  # fmt: skip
-    return mime.compose(envelope, content)
+    return mime.compose(envelope, Rendered(f"Hello {name}", f"Hello. {unsubscribe}", html))
 
 
 async def _campaign(stage: Stage, client: httpx.AsyncClient, log: Path) -> dict[str, Any]:
