@@ -1,9 +1,14 @@
 """Models about products through the whole loop: order lines read, lists made by a worker, asked for."""
 
+from datetime import timedelta
 from random import Random
 from typing import Any
 
 import orjson
+from sqlalchemy import update
+
+from crm_api.analytics.models import AnalyticsRun
+from crm_api.core.db import Database
 
 from ..calling import Api, problem
 from .working import AS_OF, Compute, in_ranges_of, load, register
@@ -61,7 +66,22 @@ async def recommended(api: Api, customer: str, **params: Any) -> Any:
     return await api.get(f"/v1/customers/{customer}/recommendations", params=params, expect=200)
 
 
-async def test_lists_are_the_same_from_any_ranges_and_say_why(api: Api, compute: Compute) -> None:
+async def is_stale_when_plans_are_missed(api: Api, database: Database, customer: str) -> None:
+    """What is listed is still answered; the list says how old it is."""
+    plan = {"parameters": {"currency": "USD"}, "at": "02:00", "enabled": True}
+    await api.put("/v1/analytics/plans/discover", plan, expect=200)
+    async with database.session() as session:
+        await session.execute(
+            update(AnalyticsRun)
+            .where(AnalyticsRun.model == "discover")
+            .values(finished_at=AnalyticsRun.finished_at - timedelta(days=3))
+        )
+    found = await recommended(api, customer)
+    assert [each["status"] for each in found["lists"]] == ["insufficient_data", "stale"]
+    assert "planned for every day" in found["lists"][1]["reason"] and found["data"]
+
+
+async def test_lists_are_the_same_from_any_ranges_and_say_why(api: Api, compute: Compute, database: Database) -> None:
     customers, ids = await shop(api)
     nobody = (await register(api, 1))[0]
     none = await recommended(api, customers[0])
@@ -89,6 +109,7 @@ async def test_lists_are_the_same_from_any_ranges_and_say_why(api: Api, compute:
         "/v1/customers/0198c5a0-5d3f-7c3a-9f0e-2b7d4c1e8a77/recommendations",
         expect=problem("customer-not-found", 404),
     )
+    await is_stale_when_plans_are_missed(api, database, light)
     found = await api.post("/v1/segments/preview", {"definition": 'discover.up_sell = "cheese"'}, expect=200)
     pages = await api.get("/v1/scores/discover", params={"item": "cheese", "kind": "up_sell", "limit": 200})
     assert found["count"] == len(pages["data"]) > 3

@@ -10,6 +10,7 @@ from ..core.read import Prepared, Reader
 from ..touchpoints.models import Product
 from .models import SCORES, AnalyticsModel, AnalyticsRun
 from .outputs import BUY_AGAIN, DISCOVER, RELATED_PRODUCTS, Output
+from .score_queries import IS_PLANNED, state_of
 
 Document = dict[str, Any]
 LISTS: Final = (BUY_AGAIN, DISCOVER)
@@ -19,7 +20,14 @@ _ASKED_ITEM: Final = case(
     (_LEVEL == "product_type", bindparam("product_type", type_=Text)),
     else_=bindparam("category", type_=Text),
 )
-_PRICED: Final = (AnalyticsRun.id.label("run_id"), AnalyticsRun.as_of, AnalyticsRun.finished_at.label("computed_at"))
+_OF_RUN: Final = (
+    AnalyticsRun.id.label("run_id"),
+    AnalyticsRun.as_of,
+    AnalyticsRun.finished_at,
+    AnalyticsRun.finished_at.label("computed_at"),
+    AnalyticsRun.audience.is_not(None).label("is_partial"),
+    IS_PLANNED.correlate(AnalyticsRun).label("is_planned"),
+)
 
 
 def _places(output: Output, item: str, whose: ColumnElement[bool]) -> Prepared:
@@ -31,7 +39,7 @@ def _places(output: Output, item: str, whose: ColumnElement[bool]) -> Prepared:
     is_product = and_(_LEVEL == "sku", Product.sku == kept[item])
     names = ("status", "reason", "observation_count", *(value.name for value in output.all_values))
     statement: Select[Any] = select(
-        *_PRICED,
+        *_OF_RUN,
         _LEVEL.label("level"),
         *(kept[name] for name in names),
         Product.id.label("product_id"),
@@ -94,9 +102,10 @@ def _state(output: Output, rows: Sequence[Mapping[str, Any]], other: str) -> Doc
         why = f"No run of {output.model} has been published yet."
         return {"model": output.model, **nothing, "status": "insufficient_data", "reason": why}
     row = rows[0]
-    told = {name: row[name] for name in ("run_id", "as_of", "computed_at", "level", "status", "reason")}
+    told = {**{name: row[name] for name in ("run_id", "as_of", "computed_at", "level")}, **state_of(row, row)}
     if row["status"] is None:
-        why = f"{output.nothing.format(as_of=row['as_of'])}, {other}."
+        whom = ", or the run is about others" if row["is_partial"] else ""
+        why = f"{output.nothing.format(as_of=row['as_of'])}, {other}{whom}."
         told |= {"status": "insufficient_data", "reason": why}
     return {"model": output.model, **told}
 

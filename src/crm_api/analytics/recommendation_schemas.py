@@ -78,7 +78,10 @@ class ListState(Output):
     as_of: Day | None
     computed_at: Instant | None
     level: Annotated[Level | None, Field(description="What is listed")]
-    status: Literal["ok", "insufficient_data"]
+    status: Annotated[
+        Literal["ok", "insufficient_data", "stale"],
+        Field(description="`stale`: computed longer ago than two days, although the model is planned daily"),
+    ]
     reason: str | None
 
 

@@ -41,7 +41,7 @@ AFTER: Final = ("after", "after_key")
 """Where a page goes on: as many of these are bound as there are columns that tell rows apart."""
 
 _IS_CURRENT_RUN: Final = exists().where(AnalyticsModel.current_run_id == AnalyticsRun.id).correlate(AnalyticsRun)
-_IS_PLANNED: Final = exists().where(AnalyticsPlan.model == AnalyticsRun.model, AnalyticsPlan.enabled)
+IS_PLANNED: Final = exists().where(AnalyticsPlan.model == AnalyticsRun.model, AnalyticsPlan.enabled)
 _CHOSEN: Final = (
     AnalyticsRun.id,
     AnalyticsRun.model,
@@ -50,7 +50,7 @@ _CHOSEN: Final = (
     AnalyticsRun.as_of,
     AnalyticsRun.finished_at,
     AnalyticsRun.rows_dropped_at,
-    and_(_IS_CURRENT_RUN, _IS_PLANNED.correlate(AnalyticsRun)).label("is_planned"),
+    and_(_IS_CURRENT_RUN, IS_PLANNED.correlate(AnalyticsRun)).label("is_planned"),
 )
 _IS_CURRENT: Final = and_(
     AnalyticsModel.current_run_id == AnalyticsRun.id, AnalyticsModel.model == bindparam("model", type_=Text)
@@ -97,7 +97,7 @@ def _row_of_one(output: Output) -> Select[*tuple[Any, ...]]:
         .add_columns(
             AnalyticsRun.as_of, AnalyticsRun.finished_at, AnalyticsRun.audience.is_not(None).label("is_partial")
         )
-        .add_columns(_IS_PLANNED.correlate(AnalyticsRun).label("is_planned"), kept.c.customer_id, *_columns(output))
+        .add_columns(IS_PLANNED.correlate(AnalyticsRun).label("is_planned"), kept.c.customer_id, *_columns(output))
         .join(AnalyticsModel, is_current)
         .outerjoin(kept, is_theirs)
     )
@@ -208,13 +208,13 @@ def document(output: Output, row: Mapping[str, Any], run: Mapping[str, Any]) -> 
         "run_id": run["id"],
         "as_of": run["as_of"],
         "computed_at": run["finished_at"],
-        **_state(row, run),
+        **state_of(row, run),
         "observation_count": row["observation_count"],
         **{value.name: _answered(value, row) for value in output.all_values},
     }
 
 
-def _state(row: Mapping[str, Any], run: Mapping[str, Any]) -> Document:
+def state_of(row: Mapping[str, Any], run: Mapping[str, Any]) -> Document:
     """Answer the state a score is in: its own, or that it has become older than its plan promises."""
     if row["status"] == "ok" and is_stale(run):
         return {"status": "stale", "reason": _staleness(run)}

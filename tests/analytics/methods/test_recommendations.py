@@ -243,3 +243,30 @@ def test_nothing_already_bought_is_discovered(lines: list[Line]) -> None:
     listed = recommendations.discover(days, recommendations.learn(days, SMALL), SMALL)
     assert not listed.join(days, on=["customer_id", "product_id"]).height
     assert listed["customer_id"].unique().sort().equals(days["customer_id"].unique().sort())
+
+
+def test_pairs_are_judged_beside_any_pairs() -> None:
+    """Two circles that buy in pairs: what one product's customers buy holds, what the other circle buys does not."""
+    lines = [
+        (f"c{i}", what, day)
+        for i in range(40)
+        for what in (("bread", "butter") if i % 2 else ("tea", "cake"))
+        for day in (10, 300)
+    ]
+    near = recommendations.backtest_related(days_of(lines), date(2017, 7, 1), SMALL)
+    assert near.figures["pair_count"] == 4
+    assert near.figures["held_rate"] == 1
+    assert near.figures["held_rate_of_any"] == pytest.approx(4 / 12, abs=1e-6)
+    assert near.figures["median_lift"] == 2
+    # Who changes partners after the cut makes none of the pairs hold.
+    changed = [(f"c{i}", what, 10) for i in range(40) for what in (("a", "b") if i % 2 else ("c", "d"))]
+    changed += [(f"c{i}", what, 300) for i in range(40) for what in (("a", "c") if i % 2 else ("b", "d"))]
+    assert recommendations.backtest_related(days_of(changed), date(2017, 7, 1), SMALL).figures["held_rate"] == 0
+    none = recommendations.backtest_related(days_of([]), date(2017, 7, 1), SMALL)
+    assert (none.status, none.figures) == ("insufficient_data", {})
+
+
+def test_related_products_of_a_real_year_hold_more_than_any(days: pl.DataFrame) -> None:
+    figures = recommendations.backtest_related(days, date(2017, 10, 30), ASKED).figures
+    assert figures["held_rate"] > figures["held_rate_of_any"] + 0.2
+    assert figures["median_lift"] > 1.5
