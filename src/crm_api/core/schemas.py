@@ -63,9 +63,12 @@ class Input(BaseModel):
 
 
 class Output(BaseModel):
-    """A JSON answer; every field is always there."""
+    """A JSON answer; every field is always there.
 
-    model_config = ConfigDict(from_attributes=True, frozen=True)
+    Its serializer is made when it is first needed: those of all routes take several MB, and most wait long to be asked.
+    """
+
+    model_config = ConfigDict(from_attributes=True, frozen=True, defer_build=True)
 
 
 class Params(BaseModel):
