@@ -46,6 +46,8 @@ MODELS: Final[dict[str, Callable[[Mapping[str, Any]], Model]]] = {
     "price_sensitivity": _fitted(".prices", "PriceModel"),
     "taste": _fitted(".tastes", "taste_model"),
     "sensitive_taste": _fitted(".tastes", "sensitive_taste_model"),
+    "affinity": _fitted(".tastes", "AffinityModel"),
+    "season": _fitted(".seasons", "SeasonModel"),
     "discover": _fitted(".lists", "discover_model"),
     "buy_again": _fitted(".lists", "buy_again_model"),
     "related_products": _fitted(".lists", "related_model"),

@@ -1,17 +1,21 @@
-"""Taste in a worker: of each customer the lines in each subject are counted, before and after the backtest's cut."""
+"""Taste and affinity in a worker: of each customer the lines in each subject are counted, before and after the cut of
+the backtest.
+"""
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
-from typing import Any, Final, Literal
+from typing import Any, ClassVar, Final, Literal
 
 import polars as pl
 
 from crm_api import __version__
 from crm_api.analytics import rfm, wire
 from crm_api.analytics.distributions import sampled
-from crm_api.analytics.methods import taste
+from crm_api.analytics.methods import affinity, taste
+from crm_api.analytics.methods.backtesting import Backtest
 from crm_api.analytics.methods.purchases import REFUND_KIND
-from crm_api.analytics.outputs import SENSITIVE_TASTE, TASTE, Output
+from crm_api.analytics.outputs import AFFINITY, SENSITIVE_TASTE, TASTE, Output
 
 from .models import Block, Outcome
 
@@ -20,36 +24,45 @@ _BASE: Final = "*"
 _LEVELS: Final = {"department": "departments", "category": "categories", "product_type": "product_types"}
 
 
-class TasteModel:
-    """What customers like, buy, and leave out."""
+class _SubjectModel(ABC):
+    """A model of lines in subjects; what is made of their counts is up to the heirs."""
 
     reads: Literal["lines"] = "lines"
-    code_version = f"{__version__}+{taste.MODEL}.{taste.VERSION}"
+    watched: ClassVar[tuple[str, ...]]
 
     def __init__(self, output: Output, parameters: Mapping[str, Any]) -> None:
         self._output = output
         self._zone = parameters["time_zone"]
         self._among = None if parameters["among"] is None else _lies_in(parameters["among"])
         self._subjects = {each["subject"]: _lies_in(each) for each in parameters["subjects"]}
-        self._asked = taste.Parameters(
-            as_of=date.fromisoformat(parameters["as_of"]),
-            certainty=parameters["certainty"],
-            min_lines=parameters["min_lines"],
-        )
-        self._cut_on = self._asked.as_of - timedelta(days=parameters["backtest_days"])
+        self._as_of = date.fromisoformat(parameters["as_of"])
+        self._cut_on = self._as_of - timedelta(days=parameters["backtest_days"])
         self._counts = [self._condensed(wire.no_lines())]
+
+    @property
+    @abstractmethod
+    def code_version(self) -> str:
+        """Version of the program and of the method."""
+
+    @abstractmethod
+    def score(self, counts: pl.DataFrame, subjects: list[str]) -> pl.DataFrame:
+        """Judge everybody."""
+
+    @abstractmethod
+    def backtest(self, before: pl.DataFrame, after: pl.DataFrame, subjects: list[str]) -> Backtest:
+        """Judge the method by the days that were held back."""
 
     def condense(self, block: Block) -> pl.DataFrame:
         """Count the lines of a block by customer, subject, and the side of the cut they lie on."""
         return self._condensed(wire.read_lines(block.lines, block.columns))
 
     def _condensed(self, lines: pl.DataFrame) -> pl.DataFrame:
-        items = wire.items(lines, self._zone, self._asked.as_of).rename({"sku": "product_id"})
+        items = wire.items(lines, self._zone, self._as_of).rename({"sku": "product_id"})
         bought = items.filter(pl.col("kind") != REFUND_KIND)
         tree = self._tree(bought)
         is_late = pl.col("on") >= self._cut_on
         return pl.concat(
-            taste.condense(bought.filter(is_late == late), tree, self._asked.as_of).with_columns(is_late=pl.lit(late))
+            taste.condense(bought.filter(is_late == late), tree, self._as_of).with_columns(is_late=pl.lit(late))
             for late in (False, True)
         )
 
@@ -74,7 +87,7 @@ class TasteModel:
         self._counts = [counts.clear()]
         before, after = (counts.filter(pl.col("is_late") == late).drop("is_late") for late in (False, True))
         subjects = list(self._subjects)
-        scores = taste.score(taste.combine([before, after]), _BASE, subjects, self._asked)
+        scores = self.score(taste.combine([before, after]), subjects)
         judged_count = int((scores["status"] == "ok").sum())
         rows = wire.write_rows(self._output, scores.rename({"category": "subject"}))
         return Outcome(
@@ -85,9 +98,49 @@ class TasteModel:
                 "opinions": judged_count,
                 "without_opinion": scores.height - judged_count,
             },
-            watched=sampled(scores.select("avoid_probability", "share_rate", "observation_count")),
-            backtest=taste.backtest(before, after, _BASE, subjects, self._cut_on, self._asked),
+            watched=sampled(scores.select(*self.watched, "share_rate", "observation_count")),
+            backtest=self.backtest(before, after, subjects),
         )
+
+
+class TasteModel(_SubjectModel):
+    """What customers like, buy, and leave out."""
+
+    watched = ("avoid_probability",)
+    code_version = f"{__version__}+{taste.MODEL}.{taste.VERSION}"
+
+    def __init__(self, output: Output, parameters: Mapping[str, Any]) -> None:
+        super().__init__(output, parameters)
+        self._asked = taste.Parameters(self._as_of, parameters["certainty"], parameters["min_lines"])
+
+    def score(self, counts: pl.DataFrame, subjects: list[str]) -> pl.DataFrame:
+        """Say what everybody likes, buys, and leaves out."""
+        return taste.score(counts, _BASE, subjects, self._asked)
+
+    def backtest(self, before: pl.DataFrame, after: pl.DataFrame, subjects: list[str]) -> Backtest:
+        """Look whether what was said to be avoided was bought."""
+        return taste.backtest(before, after, _BASE, subjects, self._cut_on, self._asked)
+
+
+class AffinityModel(_SubjectModel):
+    """How much more, or less, of something customers buy than others do."""
+
+    watched = ("affinity_index",)
+    code_version = f"{__version__}+{affinity.MODEL}.{affinity.VERSION}"
+
+    def __init__(self, parameters: Mapping[str, Any]) -> None:
+        super().__init__(AFFINITY, parameters)
+        self._asked = affinity.Parameters(
+            self._as_of, min_lines=parameters["min_lines"], strong_from=parameters["strong_from"]
+        )
+
+    def score(self, counts: pl.DataFrame, subjects: list[str]) -> pl.DataFrame:
+        """Index everybody against all."""
+        return affinity.score(counts, _BASE, subjects, self._asked)
+
+    def backtest(self, before: pl.DataFrame, after: pl.DataFrame, subjects: list[str]) -> Backtest:
+        """Look how far later shares were from those that were said."""
+        return affinity.backtest(before, after, _BASE, subjects, self._cut_on, self._asked)
 
 
 def taste_model(parameters: Mapping[str, Any]) -> TasteModel:

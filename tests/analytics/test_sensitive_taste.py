@@ -74,6 +74,7 @@ async def test_what_may_reveal_something_is_no_ordinary_taste(
         )
         assert "CRM_SENSITIVE_TASTE_PURPOSE" in refused["detail"]
         await caller.put("/v1/analytics/plans/taste", {"parameters": {"subjects": subjects}}, expect=OFF)
+        await caller.put("/v1/analytics/plans/affinity", {"parameters": {"subjects": subjects}}, expect=OFF)
 
 
 async def test_without_a_purpose_it_is_off(api: Api) -> None:

@@ -76,6 +76,27 @@ async def test_who_leaves_something_out_is_told_from_who_loves_it(api: Api, comp
     assert backtest["title"].startswith("Of 20 things said to be avoided 0% were bought later; of all others ")
 
 
+async def test_who_buys_far_more_than_others_is_told(api: Api, compute: Compute) -> None:
+    customers = await trade(api)
+    asked = {**ASKED, "model": "affinity"}
+    run = await compute(**asked)
+    assert run["state"] == "published", run
+    small = await compute(in_ranges_of(17), **asked)
+    assert (small["output_hash"], small["input_hash"]) == (run["output_hash"], run["input_hash"])
+    scores = (await api.get("/v1/scores/affinity", params={"subject": "garden", "limit": 200}))["data"]
+    levels = {score["customer_id"]: score["level"] for score in scores}
+    assert {levels[customer] for customer in customers[:20]} == {"weak"}
+    assert {levels[customer] for customer in customers[20:40]} == {"strong"}
+    for score in scores:
+        assert (score["affinity_index"] >= 150) == (score["level"] == "strong")
+    count = sum(level == "strong" for level in levels.values())
+    wish = {"definition": 'affinity.strong has "garden"'}
+    assert (await api.post("/v1/segments/preview", wish, expect=200))["count"] == count < 80
+    backtest = await api.get(f"/v1/analytics/runs/{run['id']}/backtest")
+    assert backtest["loss"] < 0.8
+    assert backtest["title"].startswith("Later shares were missed by ")
+
+
 async def test_pages_go_through_all_rows_of_a_customer(api: Api, compute: Compute) -> None:
     customers = await trade(api)
     await compute(**ASKED)

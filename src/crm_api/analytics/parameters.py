@@ -148,8 +148,8 @@ def _no_subject_twice(subjects: tuple[Subject, ...]) -> tuple[Subject, ...]:
     return subjects
 
 
-class TasteParameters(RunParameters):
-    """What a run of `taste` is asked for."""
+class SubjectParameters(RunParameters):
+    """What a run over parts of the product tree is asked for."""
 
     among: Annotated[
         Products | None,
@@ -160,15 +160,51 @@ class TasteParameters(RunParameters):
         Field(
             min_length=1,
             max_length=20,
-            description="What opinions are wanted of; of each, the products that lie in `among` count",
+            description="What is looked at; of each, the products that lie in `among` count",
         ),
         AfterValidator(_no_subject_twice),
     ]
-    certainty: Annotated[float, Field(ge=0.5, le=0.999, description="How probable what is said must be")] = 0.9
     min_lines: Annotated[int, Field(ge=2, le=1000, description="Order lines it takes to be judged")] = 20
     backtest_days: Annotated[
         int, Field(ge=7, le=1825, description="The last so many days before `as_of` are held back, and predicted")
     ] = 90
+
+
+class TasteParameters(SubjectParameters):
+    """What a run of `taste` is asked for."""
+
+    certainty: Annotated[float, Field(ge=0.5, le=0.999, description="How probable what is said must be")] = 0.9
+
+
+class AffinityParameters(SubjectParameters):
+    """What a run of `affinity` is asked for."""
+
+    strong_from: Annotated[
+        float, Field(gt=100, le=10_000, description="Index from which an affinity is strong; weak is the reverse of it")
+    ] = 150
+
+
+class SeasonParameters(RunParameters):
+    """What a run of `season` is asked for."""
+
+    years: Annotated[
+        int,
+        Field(
+            ge=1,
+            le=10,
+            description="How many years of 365 days before `as_of` are looked at. The last one is what the method is "
+            "judged by; one alone cannot tell a season from a single burst",
+        ),
+    ] = 2
+    false_rate: Annotated[float, Field(gt=0, le=0.5, description="Share of busy months that may be so by chance")] = (
+        0.05
+    )
+    min_index: Annotated[
+        float, Field(ge=100, le=1200, description="How busy a month must be; 100 is like all customers together")
+    ] = 150
+    occasional_below: Annotated[
+        float, Field(gt=0, le=30, description="Who surely buys on fewer days in 30 comes now and then")
+    ] = 1
 
 
 class GrowthParameters(Parameters):
@@ -264,6 +300,8 @@ PARAMETERS: Final[dict[str, type[RunParameters]]] = {
     "price_sensitivity": PriceSensitivityParameters,
     "taste": TasteParameters,
     "sensitive_taste": TasteParameters,
+    "affinity": AffinityParameters,
+    "season": SeasonParameters,
     "growth": GrowthParameters,
     "discover": DiscoverParameters,
     "buy_again": BuyAgainParameters,
@@ -288,6 +326,8 @@ EXAMPLES: Final[dict[str, dict[str, Any]]] = {
         "among": {"departments": ["GROCERY", "PRODUCE", "MEAT"]},
         "subjects": [{"subject": "meat", "departments": ["MEAT"], "categories": ["FROZEN CHICKEN"]}],
     },
+    "affinity": {"as_of": "2018-01-01", "subjects": [{"subject": "garden", "departments": ["GARDEN CENTER"]}]},
+    "season": {"as_of": "2018-01-01", "years": 2},
     "growth": {**_PURCHASES, "without_departments": ["FUEL"]},
     "discover": {**_PURCHASES, "level": "product_type"},
     "buy_again": {**_PURCHASES, "level": "product_type", "horizon_days": 14},

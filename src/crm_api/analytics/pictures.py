@@ -163,11 +163,48 @@ def association_told(backtest: Backtest) -> Told:
     )
 
 
+def affinity_told(backtest: Backtest) -> Told:
+    """Say how far shares were off, beside what one share for all would have missed."""
+    figures = backtest.figures
+    missed, of_one = figures["mean_absolute_error"], figures["mean_absolute_error_of_one_share"]
+    return Told(
+        f"Later shares were missed by {100 * missed:.1f} points; one share for all missed them by {100 * of_one:.1f}",
+        "Share of lines in the subject",
+        True,
+        missed / of_one,
+        "mean absolute error beside that of one share for all",
+        "pairs of a customer and a subject",
+    )
+
+
+def season_told(backtest: Backtest) -> Told:
+    """Say whether those with a season had it again."""
+    figures = backtest.figures
+    found = "Nobody was said to have a season"
+    if figures["seasonal_count"]:
+        again = (
+            "no more"
+            if isnan(figures["peak_index_after"])
+            else f"{figures['peak_index_after'] / 100:.1f} times as often as others"
+        )
+        found = f"{figures['seasonal_count']:,.0f} seasonal shoppers later came {again} in their busiest month"
+    return Told(
+        found,
+        "Share of buying days in a month",
+        True,
+        figures["mean_absolute_error"] / figures["mean_absolute_error_of_base"],
+        "mean absolute error beside that of the months of all customers",
+        "pairs of a customer and a month",
+    )
+
+
 TELLING: Final = {
     "lifetime_value": lifetime_value_told,
     "churn": churn_told,
     "price_sensitivity": price_sensitivity_told,
     "taste": taste_told,
+    "affinity": affinity_told,
+    "season": season_told,
     "growth": growth_told,
     "discover": discover_told,
     "buy_again": buy_again_told,

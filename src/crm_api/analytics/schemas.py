@@ -16,6 +16,8 @@ Model = Literal[
     "price_sensitivity",
     "taste",
     "sensitive_taste",
+    "affinity",
+    "season",
     "growth",
     "discover",
     "buy_again",

@@ -11,7 +11,7 @@ from sqlalchemy.orm import aliased
 
 from ..privacy.models import Consent, Purpose
 from .outputs import OUTPUTS, Output
-from .parameters import RunParameters, Subject, TasteParameters
+from .parameters import RunParameters, Subject, SubjectParameters
 from .problems import SensitiveTaste
 
 SETTING: Final = "CRM_SENSITIVE_TASTE_PURPOSE"
@@ -58,7 +58,7 @@ async def check_asked(session: AsyncSession, model: str, parameters: RunParamete
     if OUTPUTS[model].is_sensitive:
         if await session.get(Purpose, purpose) is None:
             raise SensitiveTaste(f"{SETTING} names {purpose!r}, which is no purpose of `GET /v1/purposes`")
-    elif isinstance(parameters, TasteParameters):
+    elif isinstance(parameters, SubjectParameters):
         for subject in parameters.subjects:
             if word := revealing(subject):
                 raise SensitiveTaste(

@@ -79,12 +79,15 @@ def items(lines: pl.DataFrame, zone: str, before: date, currency: str | None = N
     return known
 
 
-def dated(facts: pl.DataFrame, zone: str, before: date, currency: str) -> pl.DataFrame:
+def dated(facts: pl.DataFrame, zone: str, before: date, currency: str | None = None) -> pl.DataFrame:
     """Give facts the local date `on`, leave out what lies not before a date, and call money `amount_minor`, as
-    `methods.purchases` wants them. Errors: MixedCurrencies.
+    `methods.purchases` wants them. Without a currency facts are taken in any; money must not be added up then.
+
+    Errors: MixedCurrencies.
     """
     known = _known(facts, zone, before)
-    _refuse_others(known.filter(pl.col("amount").is_not_null()), currency)
+    if currency is not None:
+        _refuse_others(known.filter(pl.col("amount").is_not_null()), currency)
     return known.select("customer_id", "kind", "on", pl.col("amount").alias("amount_minor"))
 
 

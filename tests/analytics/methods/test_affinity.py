@@ -35,7 +35,7 @@ def test_shrunk_shares_predict_better_than_bare_ones(journey_lines: pl.DataFrame
     before = taste.condense(journey_lines, tree, cut)
     after = taste.condense(journey_lines.filter(pl.col("on") >= cut), tree, NEW_YEAR.as_of)
     for category in ("MEAT", "PRODUCE"):
-        test = affinity.backtest(before, after, "all", category, cut, NEW_YEAR)
+        test = affinity.backtest(before, after, "all", [category], cut, NEW_YEAR)
         assert test.figures["mean_absolute_error"] < 0.97 * test.figures["mean_absolute_error_of_bare_share"]
         assert test.figures["mean_absolute_error"] < 0.75 * test.figures["mean_absolute_error_of_one_share"]
         assert test.figures["calibration_error"] < 0.01
@@ -71,7 +71,7 @@ def test_hard_data_gets_a_status_and_no_index(rows: list[tuple[str, int, int]], 
     assert scores["affinity_index"].null_count() == scores.height == len(rows)
     assert scores["reason"].null_count() == 0
     cut = date(2017, 7, 1)
-    assert affinity.backtest(counted(*rows), counted(*rows), "base", "part", cut, NEW_YEAR).status == status
+    assert affinity.backtest(counted(*rows), counted(*rows), "base", ["part"], cut, NEW_YEAR).status == status
 
 
 def test_nobody_at_all_gives_no_rows() -> None:

@@ -18,9 +18,11 @@ from .likelihood import Floats
 
 MODEL = "affinity"
 VERSION = "1"
+STRONG, USUAL, WEAK = "strong", "usual", "weak"
 OUTPUT_COLUMNS = (
     "customer_id",
     "category",
+    "level",
     "affinity_index",
     "share_rate",
     "line_count",
@@ -33,11 +35,14 @@ _DIGITS = 6
 
 @dataclass(frozen=True, slots=True)
 class Parameters:
-    """Reference date; how many lines in the base a customer must have to be shown, and how many such customers."""
+    """Reference date; how many lines in the base a customer must have to be shown, and how many such customers; the
+    index from which an affinity is strong, and from whose reverse down it is weak.
+    """
 
     as_of: date
     min_lines: int = 20
     min_customers: int = 100
+    strong_from: float = 150.0
 
 
 def score(counts: pl.DataFrame, base: str, categories: Sequence[str], parameters: Parameters) -> pl.DataFrame:
@@ -77,33 +82,56 @@ def fit(joined: pl.DataFrame, parameters: Parameters, *, with_zeros: bool) -> be
 
 
 def backtest(
-    before: pl.DataFrame, after: pl.DataFrame, base: str, category: str, cut_on: date, parameters: Parameters
+    before: pl.DataFrame,
+    after: pl.DataFrame,
+    base: str,
+    categories: Sequence[str],
+    cut_on: date,
+    parameters: Parameters,
 ) -> Backtest:
     """Shrink the shares before `cut_on`, look at those from there to before `parameters.as_of` (see `taste.condense`).
 
-    Figures: customer_count, mean absolute error of the shrunk share beside that of the bare one and of one share for
-    all, calibration_error. The table is of shares of lines, of customers with enough lines before and after.
+    Figures: customer_count, case_count (a case is a customer and a category), mean absolute error of the shrunk share
+    beside that of the bare one and of one share for all, calibration_error. The table is of shares of lines, of
+    customers with enough lines before and after.
     """
-    joined = shares(before, base, category).filter(pl.col("n") >= parameters.min_lines)
-    found = fit(joined, parameters, with_zeros=False)
-    if found.status != "ok":
-        return no_backtest(MODEL, cut_on, parameters.as_of, found.status, found.reason)
-    later = shares(after, base, category).select("customer_id", later_n="n", later_k="k")
-    pairs = joined.join(later.filter(pl.col("later_n") >= parameters.min_lines), on="customer_id").sort("customer_id")
-    if pairs.is_empty():
+    fits, cases = [], []
+    for category in sorted(set(categories)):
+        joined = shares(before, base, category).filter(pl.col("n") >= parameters.min_lines)
+        found = fit(joined, parameters, with_zeros=False)
+        fits.append(found)
+        if found.status == "ok":
+            later = shares(after, base, category).select("customer_id", later_n="n", later_k="k")
+            enough = later.filter(pl.col("later_n") >= parameters.min_lines)
+            cases.append(_compared(found, joined.join(enough, on="customer_id").sort("customer_id")))
+    if not cases:
+        return no_backtest(MODEL, cut_on, parameters.as_of, fits[0].status, fits[0].reason)
+    judged = pl.concat(cases)
+    if judged.is_empty():
         reason = "Nobody bought enough lines before and after."
         return no_backtest(MODEL, cut_on, parameters.as_of, "insufficient_data", reason)
-    n, k, later_n, later_k = (pairs[name].to_numpy().astype(np.float64) for name in ("n", "k", "later_n", "later_k"))
-    said, share = _shrunk(found, n, k), later_k / later_n
+    said, share, bare, one = (judged[name].to_numpy() for name in ("said", "share", "bare", "one"))
     table = calibration(said, share)
     figures = {
-        "customer_count": float(len(n)),
+        "customer_count": float(judged["customer_id"].n_unique()),
+        "case_count": float(judged.height),
         "mean_absolute_error": float(np.abs(share - said).mean()),
-        "mean_absolute_error_of_bare_share": float(np.abs(share - k / n).mean()),
-        "mean_absolute_error_of_one_share": float(np.abs(share - found.mean).mean()),
+        "mean_absolute_error_of_bare_share": float(np.abs(share - bare).mean()),
+        "mean_absolute_error_of_one_share": float(np.abs(share - one).mean()),
         "calibration_error": calibration_error(table),
     }
     return Backtest(MODEL, cut_on, parameters.as_of, "ok", None, figures, table)
+
+
+def _compared(found: beta_binomial.Fit, pairs: pl.DataFrame) -> pl.DataFrame:
+    n, k = (pairs[name].to_numpy().astype(np.float64) for name in ("n", "k"))
+    return pairs.select(
+        "customer_id",
+        pl.Series("said", _shrunk(found, n, k)),
+        share=pl.col("later_k") / pl.col("later_n"),
+        bare=pl.col("k") / pl.col("n"),
+        one=pl.lit(found.mean, pl.Float64),
+    )
 
 
 def _shrunk(found: beta_binomial.Fit, n: Floats, k: Floats) -> Floats:
@@ -117,6 +145,16 @@ def _index(joined: pl.DataFrame, category: str, parameters: Parameters) -> pl.Da
     few = pl.col("n") < parameters.min_lines
     too_few = pl.when(few).then(pl.lit(f"Fewer than {parameters.min_lines} lines.")).otherwise(pl.lit(None, pl.String))
     known = found.status == "ok"
+    index = pl.col("affinity_index")
+    level = (
+        pl.when(few | index.is_null())
+        .then(None)
+        .when(index >= parameters.strong_from)
+        .then(pl.lit(STRONG))
+        .when(index <= 10_000 / parameters.strong_from)
+        .then(pl.lit(WEAK))
+        .otherwise(pl.lit(USUAL))
+    )
     return (
         joined.with_columns(
             pl.lit(category).alias("category"),
@@ -126,6 +164,7 @@ def _index(joined: pl.DataFrame, category: str, parameters: Parameters) -> pl.Da
             .alias("status"),
             (too_few if known else pl.lit(found.reason, pl.String)).alias("reason"),
         )
+        .with_columns(level.cast(pl.String).alias("level"))
         .rename({"k": "line_count", "n": "observation_count"})
         .select(OUTPUT_COLUMNS)
     )  # fmt: skip

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from .affinity import AFFINITY
 from .churn import CHURN
 from .growth import GROWTH
 from .lifetime_value import LIFETIME_VALUE
@@ -9,10 +10,12 @@ from .lists import BUY_AGAIN, DISCOVER
 from .price_sensitivity import PRICE_SENSITIVITY
 from .products import ASSOCIATION, RELATED_PRODUCTS
 from .rfm import RFM
+from .season import SEASON
 from .taste import SENSITIVE_TASTE, TASTE
 from .values import DIGITS, NAME, Given, Kind, Output, Status, Value, stored_name
 
 __all__ = [
+    "AFFINITY",
     "ASSOCIATION",
     "BUY_AGAIN",
     "CHURN",
@@ -27,6 +30,7 @@ __all__ = [
     "PROFILED",
     "RELATED_PRODUCTS",
     "RFM",
+    "SEASON",
     "SENSITIVE_TASTE",
     "TASTE",
     "TASTES",
@@ -47,6 +51,8 @@ OUTPUTS: Final[dict[str, Output]] = {
         PRICE_SENSITIVITY,
         TASTE,
         SENSITIVE_TASTE,
+        AFFINITY,
+        SEASON,
         GROWTH,
         DISCOVER,
         BUY_AGAIN,
@@ -55,7 +61,7 @@ OUTPUTS: Final[dict[str, Output]] = {
     )
 }
 """Every model there is, by its name; in this order they are answered."""
-TASTES: Final = (TASTE.model, SENSITIVE_TASTE.model)
+TASTES: Final = (TASTE.model, SENSITIVE_TASTE.model, AFFINITY.model)
 """Models whose subjects are looked at before a run is taken."""
 OF_CUSTOMERS: Final = {model: output for model, output in OUTPUTS.items() if output.subject is None}
 """Those that say something of customers."""
