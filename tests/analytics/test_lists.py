@@ -172,3 +172,46 @@ async def test_rules_are_read_as_page_and_as_stream(api: Api, compute: Compute) 
     assert {tuple(orjson.loads(line)["if_items"]) for line in lines} >= {("bread",), ("butter",)}
     none = await compute(**asked | {"min_support": 1})
     assert (none["state"], "No rule" in none["problem"]["detail"]) == ("insufficient_data", True)
+
+
+async def test_names_of_any_kind_come_back_as_they_are(api: Api, compute: Compute) -> None:
+    """Runs are compared by the hash of their text: what the worker writes is what the database writes again."""
+    names = ['say "cheese", please', "Käse 🧀", "a\\b", " leading", "NULL", "[1]", "\u2028 mit Umbruch"]
+    for number, name in enumerate(names):
+        product = {"name": f"Odd {number}", "category": name}
+        await api.put(f"/v1/products/by-sku/odd-{number}", product, expect=201)
+    customers = await register(api, 30)
+    lines = []
+    for number, customer in enumerate(customers):
+        for month in (2, 11):
+            skus = [f"odd-{(number + step) % len(names)}" for step in range(4)]
+            told = {"customer_id": customer, "kind": "order.placed", "occurred_at": f"2023-{month:02}-03T12:00:00Z"}
+            told["items"] = [{"sku": sku, "quantity": "1", "paid_amount": "1.00"} for sku in skus]
+            told["amount"] = {"amount": "4.00", "currency": "USD"}
+            lines.append(orjson.dumps(told, option=orjson.OPT_APPEND_NEWLINE))
+    await load(api, "touchpoints", lines)
+    stored = {product["category"] for product in (await api.get("/v1/products", params={"limit": 50}))["data"]}
+    rules = await compute(model="association", level="category", min_support=0.01)
+    assert rules["state"] == "published", rules
+    found = (await api.get("/v1/scores/association", params={"limit": 200}, expect=200))["data"]
+    assert {item for rule in found for item in (*rule["if_items"], rule["then_item"])} == stored
+    near = await compute(model="related_products", level="category", min_customers=1)
+    assert near["state"] == "published", near
+    page = await api.get("/v1/scores/related_products", params={"limit": 200}, expect=200)
+    assert {row["item"] for row in page["data"]} == stored
+    assert [(row["item"], row["rank"]) for row in page["data"]] == sorted(
+        [(row["item"], row["rank"]) for row in page["data"]], key=lambda place: (place[0].encode(), place[1])
+    )
+
+
+async def test_the_archived_and_other_currencies_are_in_no_list(api: Api, compute: Compute) -> None:
+    customers, _ = await shop(api)
+    await api.post(f"/v1/customers/{customers[1]}/archive", expect=200)
+    run = await compute(model="discover", min_products=1, **FEW)
+    assert run["state"] == "published", run
+    gone = await recommended(api, customers[1])
+    assert gone["data"] == [] and "archived" in gone["lists"][1]["reason"]
+    euros = order(customers[0], "2023-05-05T12:00:00Z", ["milk"]).replace(b"USD", b"EUR")
+    await load(api, "touchpoints", [euros])
+    refused = await compute(model="discover", min_products=1, **FEW)
+    assert refused["state"] == "failed" and "EUR" in refused["problem"]["detail"], refused
