@@ -2,6 +2,8 @@
 
 import argparse
 import asyncio
+import signal
+import sys
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -104,6 +106,7 @@ def main() -> None:
     parser.add_argument("--resume", action="store_true", help="leave out what bench.json has already")
     parser.add_argument("--home", type=Path, default=Path(".crm/bench"))
     asked = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))  # with the servers it started
     sizes = [int(part) for part in (asked.sizes or ("1000000" if asked.large else "10000,100000")).split(",")]
     asked.lines = asked.lines or (1_000_000 if asked.large else 100_000)
     wanted = [row.strip() for row in asked.rows.split(",") if row.strip()] or list(ROWS)

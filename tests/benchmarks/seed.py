@@ -98,10 +98,16 @@ def _discard_others(home: Path, customers: int) -> None:
     """Remove those of the same size that were made for another schema or by another seed."""
     for folder in home.glob(f"{customers}-*"):
         if folder.name != f"{customers}-{schema_hash()}":
-            data = (folder / "data").resolve()
-            if data.parent != folder and (data.parent / "belongs-to").exists():
-                shutil.rmtree(data.parent)
-            shutil.rmtree(folder)
+            discard(folder)
+
+
+def discard(folder: Path) -> None:
+    """Remove a PostgreSQL that was left in a folder, running or not, with its data, wherever that lies."""
+    EmbeddedPostgres(folder).end_leftovers()
+    data = (folder / "data").resolve()
+    if data.parent != folder and (data.parent / "belongs-to").exists():
+        shutil.rmtree(data.parent)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 async def _seed(postgres: EmbeddedPostgres, customers: int) -> None:

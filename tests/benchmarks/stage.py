@@ -13,7 +13,7 @@ from crm_api.access import SCOPES
 from crm_api.core.embedded import EmbeddedPostgres, EmbeddedValkey
 
 from .processes import Served, serving
-from .seed import CLIENT, SECRET, SECRET_KEY, seeded
+from .seed import CLIENT, SECRET, SECRET_KEY, discard, seeded
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,7 @@ def stage(home: Path, customers: int) -> Iterator[Stage]:
     """Set the stage for the length of a block."""
     kept = seeded(home, customers)
     folder = home / "run"
+    discard(folder / "postgres")  # of a run that was killed
     shutil.rmtree(folder, ignore_errors=True)
     postgres = EmbeddedPostgres(folder / "postgres")
     postgres.copy_from(kept)
