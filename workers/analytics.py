@@ -53,6 +53,7 @@ MODELS: Final[dict[str, Callable[[Mapping[str, Any]], Model]]] = {
     "related_products": _fitted(".lists", "related_model"),
     "association": _fitted(".lists", "AssociationModel"),
     "growth": _fitted(".growing", "growth_model"),
+    "divisions": _fitted(".growing", "divisions_model"),
 }
 """How each model is made of a run's parameters."""
 CUSTOMERS_IN_A_RANGE: Final = 100_000

@@ -10,9 +10,9 @@ import polars as pl
 from crm_api import __version__
 from crm_api.analytics import rfm, wire
 from crm_api.analytics.distributions import sampled
-from crm_api.analytics.methods import growth, lines
+from crm_api.analytics.methods import divisions, growth, lines
 from crm_api.analytics.methods.backtesting import Backtest
-from crm_api.analytics.outputs import GROWTH, Output, stored_name
+from crm_api.analytics.outputs import DIVISIONS, GROWTH, Output, stored_name
 
 from .models import Block, Outcome
 from .work import CannotBeDone
@@ -54,6 +54,27 @@ class Growth:
     def judge(self, sums: pl.DataFrame, cut_on: date) -> Backtest:
         found = growth.backtest(sums, cut_on, self._asked)
         return replace(found, table=wire.in_major_units(found.table, ("predicted", "observed"), self._currency))
+
+
+class Divisions:
+    """What customers need, what they are worth now, and what they could be worth."""
+
+    output, version = DIVISIONS, divisions.VERSION
+
+    def __init__(self, parameters: Mapping[str, Any]) -> None:
+        self.columns: Mapping[str, str] = {"category": parameters["level"], "need": parameters["need_level"]}
+        self._asked = divisions.Parameters(
+            as_of=date.fromisoformat(parameters["as_of"]),
+            window_days=parameters["window_days"],
+            least_index=parameters["least_index"],
+            fewest_lines=parameters["min_lines"],
+        )
+
+    def scores(self, sums: pl.DataFrame) -> pl.DataFrame:
+        return divisions.score(sums, self._asked)
+
+    def judge(self, sums: pl.DataFrame, cut_on: date) -> Backtest:
+        return divisions.backtest(sums, cut_on, self._asked)
 
 
 class WindowModel:
@@ -112,3 +133,8 @@ class WindowModel:
 def growth_model(parameters: Mapping[str, Any]) -> WindowModel:
     """Make the model of a run of `growth`."""
     return WindowModel(Growth(parameters), parameters)
+
+
+def divisions_model(parameters: Mapping[str, Any]) -> WindowModel:
+    """Make the model of a run of `divisions`."""
+    return WindowModel(Divisions(parameters), parameters)

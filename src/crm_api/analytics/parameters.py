@@ -293,6 +293,26 @@ _PURCHASES: Final[dict[str, Any]] = {
     "kinds": ["order.placed", "order.refunded"],
     "currency": "USD",
 }
+
+
+class DivisionsParameters(Parameters):
+    """What a run of `divisions` is asked for."""
+
+    window_days: Annotated[
+        int,
+        Field(ge=7, le=1825, description="How far to look back; the backtest is fitted on as many days before these"),
+    ] = 182
+    need_level: Annotated[
+        Literal["department", "category", "product_type"], Field(description="The part of the product tree a need is")
+    ] = "department"
+    level: Annotated[
+        Literal["department", "category", "product_type"], Field(description="What is missing is told apart by")
+    ] = "category"
+    without_departments: Departments = ()
+    least_index: Annotated[float, Field(ge=1, le=10, description="How far above the average a need stands out")] = 1.25
+    min_lines: Annotated[int, Field(ge=1, le=1000, description="Order lines it takes to name a need")] = 10
+
+
 PARAMETERS: Final[dict[str, type[RunParameters]]] = {
     "rfm": RfmParameters,
     "lifetime_value": LifetimeValueParameters,
@@ -303,6 +323,7 @@ PARAMETERS: Final[dict[str, type[RunParameters]]] = {
     "affinity": AffinityParameters,
     "season": SeasonParameters,
     "growth": GrowthParameters,
+    "divisions": DivisionsParameters,
     "discover": DiscoverParameters,
     "buy_again": BuyAgainParameters,
     "related_products": RelatedParameters,
@@ -329,6 +350,7 @@ EXAMPLES: Final[dict[str, dict[str, Any]]] = {
     "affinity": {"as_of": "2018-01-01", "subjects": [{"subject": "garden", "departments": ["GARDEN CENTER"]}]},
     "season": {"as_of": "2018-01-01", "years": 2},
     "growth": {**_PURCHASES, "without_departments": ["FUEL"]},
+    "divisions": {**_PURCHASES, "without_departments": ["FUEL"]},
     "discover": {**_PURCHASES, "level": "product_type"},
     "buy_again": {**_PURCHASES, "level": "product_type", "horizon_days": 14},
     "related_products": {**_PURCHASES, "level": "product_type"},

@@ -198,6 +198,24 @@ def season_told(backtest: Backtest) -> Told:
     )
 
 
+def divisions_told(backtest: Backtest) -> Told:
+    """Say how lasting needs and values are; runs are compared by needs, as far as chance leaves room."""
+    figures = backtest.figures
+    need, value = figures["need_stays_rate"], figures["actual_value_stays_rate"]
+    chance = figures["need_by_chance_rate"]
+    return Told(
+        f"{_share(need)} kept their need, {_share(value)} their value; by chance {_share(chance)} and "
+        f"{_share(figures['actual_value_by_chance_rate'])} would have",
+        "Index of the need (1 is the average customer)",
+        False,
+        (1 - need) / (1 - chance) if chance < 1 else float("nan"),
+        "share who changed their need beside that of chance",
+        predicted="found before",
+        observed="found after",
+        by="index before",
+    )
+
+
 TELLING: Final = {
     "lifetime_value": lifetime_value_told,
     "churn": churn_told,
@@ -206,6 +224,7 @@ TELLING: Final = {
     "affinity": affinity_told,
     "season": season_told,
     "growth": growth_told,
+    "divisions": divisions_told,
     "discover": discover_told,
     "buy_again": buy_again_told,
     "related_products": related_told,

@@ -19,6 +19,7 @@ Model = Literal[
     "affinity",
     "season",
     "growth",
+    "divisions",
     "discover",
     "buy_again",
     "related_products",

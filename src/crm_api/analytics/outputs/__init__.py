@@ -4,6 +4,7 @@ from typing import Final
 
 from .affinity import AFFINITY
 from .churn import CHURN
+from .divisions import DIVISIONS
 from .growth import GROWTH
 from .lifetime_value import LIFETIME_VALUE
 from .lists import BUY_AGAIN, DISCOVER
@@ -21,6 +22,7 @@ __all__ = [
     "CHURN",
     "DIGITS",
     "DISCOVER",
+    "DIVISIONS",
     "GROWTH",
     "LIFETIME_VALUE",
     "NAME",
@@ -54,6 +56,7 @@ OUTPUTS: Final[dict[str, Output]] = {
         AFFINITY,
         SEASON,
         GROWTH,
+        DIVISIONS,
         DISCOVER,
         BUY_AGAIN,
         RELATED_PRODUCTS,
