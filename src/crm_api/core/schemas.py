@@ -1,10 +1,12 @@
 """Types that every domain's schemas are made of."""
 
 import re
+import warnings
 from datetime import UTC, date, datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
+from pydantic.warnings import UnsupportedFieldAttributeWarning
 from pydantic_core import PydanticCustomError
 
 from .clock import written
@@ -56,22 +58,29 @@ Version = Annotated[int, Field(ge=1, description="Raised by every change; the ET
 NextCursor = Annotated[str | None, Field(description="Pass it as `cursor` to get the next page; null on the last page")]
 
 
-class Input(BaseModel):
+# FastAPI silences this where it describes routes; validators that are made later would say it then, at a request.
+warnings.filterwarnings("ignore", category=UnsupportedFieldAttributeWarning)
+
+
+class Schema(BaseModel):
+    """Its validator is made when it is first needed: those of all routes take 9 MB, and most wait long to be asked."""
+
+    model_config = ConfigDict(defer_build=True)
+
+
+class Input(Schema):
     """A JSON body. Unknown fields are refused, and types are strict: `"1"` is no integer."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
 
-class Output(BaseModel):
-    """A JSON answer; every field is always there.
+class Output(Schema):
+    """A JSON answer; every field is always there."""
 
-    Its serializer is made when it is first needed: those of all routes take several MB, and most wait long to be asked.
-    """
-
-    model_config = ConfigDict(from_attributes=True, frozen=True, defer_build=True)
+    model_config = ConfigDict(from_attributes=True, frozen=True)
 
 
-class Params(BaseModel):
+class Params(Schema):
     """Query parameters; unknown ones are refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
