@@ -37,13 +37,14 @@ from .core.outbox_metrics import OUTBOX_METRICS
 from .core.paging import Cursors
 from .core.stopping import Stopping
 from .core.telemetry import configure_logs
+from .customers import action_routes as actions
 from .customers import field_routes as fields
 from .customers import household_routes as households
 from .customers import routes as customers
 from .customers.catalog import CUSTOM_FIELDS, LivingCatalog
 from .customers.event_types import EVENT_TYPES as CUSTOMER_EVENTS
 from .customers.fields import HOUSEHOLDS, profile_fields
-from .customers.operations import DeclaredFields, Grounds
+from .customers.operations import DeclaredFields, Grounds, customer_actions
 from .events import routes as events
 from .events.document import describe_events
 from .events.feed import STREAMS, Feed
@@ -98,6 +99,7 @@ ROUTERS = (
     profiles.router,
     decisions.router,
     access.router,
+    actions.router,
     households.router,
     fields.router,
     jobs.router,
@@ -176,6 +178,7 @@ def create_app(settings: Settings, job_kinds: Sequence[JobKind] = JOB_KINDS) -> 
     of_segments = (build, live_segments(catalog, build, settings.zone), segment_check(catalog, settings.zone))
     kinds = (
         *job_kinds,
+        customer_actions(catalog),
         daily_facts(settings.zone),
         planned_runs(settings.zone, settings.sensitive_taste_purpose),
         *of_segments,

@@ -51,6 +51,8 @@ async def test_customers_are_found_and_streamed(client: ApiClient) -> None:
     assert found.count == 2
     table = b"".join([part async for part in customers.stream_customers(client)])
     assert len(table.splitlines()) == 4
+    job = await customers.act_on_customers(client, "custom.g_size >= 1", "tag", add_tags=["g"], dry_run=True)
+    assert (job.kind, job.arguments["add_tags"], job.arguments["dry_run"]) == ("customer-action", ["g"], True)
 
 
 async def test_a_household_from_beginning_to_end(client: ApiClient) -> None:

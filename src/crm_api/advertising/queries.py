@@ -30,9 +30,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from ..core.read import Prepared
 from ..customers.models import ContactPoint, Customer
+from ..customers.ranges import Range
 from ..privacy.queries import is_allowed, is_suppressed
 from ..segments.models import Membership, Segment
-from ..segments.queries import Range, present_customers, visible_membership
+from ..segments.queries import present_customers, visible_membership
 from .models import AdvertisingAudience, AdvertisingExport, AdvertisingIdentifier
 from .schemas import AdvertisingAudienceRead, AdvertisingExportRead
 

@@ -5,8 +5,10 @@ from typing import Any
 from urllib.parse import quote
 from uuid import UUID
 
+from ..customers.action_schemas import Action
 from ..customers.field_schemas import FieldPage, FieldRead
 from ..customers.schemas import CustomerPage, CustomerRead, CustomerUpserted
+from ..jobs.schemas import JobRead
 from ..profile.schemas import ProfileRead
 from .session import NDJSON, ApiClient, Chunks, Param
 
@@ -71,6 +73,21 @@ async def list_customers(api: ApiClient, **params: Param) -> CustomerPage:
 async def search_customers(api: ApiClient, audience: Mapping[str, Any] | str | None, **wish: Any) -> CustomerPage:
     """Read a page of the customers an audience means; `wish` holds sort, limit, cursor, count, archived."""
     return CustomerPage.model_validate(await api.post(f"{_PATH}/search", {"audience": audience, **wish}))
+
+
+async def act_on_customers(
+    api: ApiClient,
+    audience: Mapping[str, Any] | str,
+    action: Action,
+    *,
+    idempotency_key: str | None = None,
+    **wish: Any,
+) -> JobRead:
+    """Tag, archive or restore whom an audience means; `wish` holds add_tags, remove_tags, dry_run. The job can be
+    watched.
+    """
+    body = {"audience": audience, "action": action, **wish}
+    return JobRead.model_validate(await api.post(f"{_PATH}/actions", body, idempotency_key=idempotency_key))
 
 
 def load_customers(

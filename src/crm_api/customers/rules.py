@@ -119,6 +119,13 @@ def distinct_tags(tags: Iterable[str]) -> list[str]:
     return [first[key] for key in sorted(first)]
 
 
+def retagged(current: Document, add: Iterable[str], remove: Iterable[str]) -> Document:
+    """Answer a customer with tags taken away and others added; letter case tells no tags apart."""
+    gone = {normalized(tag) for tag in remove}
+    kept = (tag for tag in current["tags"] if normalized(tag) not in gone)
+    return {**current, "tags": distinct_tags([*kept, *add])}
+
+
 def contact_key(contact_point: Mapping[str, Any]) -> str:
     """Answer the key by which a contact point is unique among all customers."""
     return f"{contact_point['kind']}:{contact_point['normalized']}"

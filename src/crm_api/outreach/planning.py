@@ -19,9 +19,9 @@ from ..core.read import Prepared
 from ..core.trail import emit, record
 from ..customers.catalog import LivingCatalog, with_custom_fields
 from ..customers.models import Customer
+from ..customers.ranges import Range, end_of_range
 from ..jobs.kinds import Due, JobKind, Step
 from ..jobs.models import Job
-from ..segments.queries import Range, end_of_range
 from ..segments.rules import next_size
 from ..settings import Settings
 from . import recipients

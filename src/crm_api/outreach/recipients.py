@@ -13,8 +13,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from ..audience import Audience, Catalog, Column, Moment, condition, read_tree
 from ..audience.problems import audience_at
 from ..customers.models import ContactPoint, Customer
+from ..customers.ranges import Range
 from ..privacy.models import Consent, Purpose, Suppression
-from ..segments.queries import Range, present_customers
+from ..segments.queries import present_customers
 from .campaign_models import Campaign
 
 NO_ADDRESS: Final = "no_address"

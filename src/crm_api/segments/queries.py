@@ -29,7 +29,6 @@ from sqlalchemy import (
     or_,
     select,
     text,
-    true,
     update,
 )
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -38,6 +37,7 @@ from sqlalchemy.sql.dml import Insert
 from ..core.read import Prepared, Reader
 from ..core.streams import instant_text
 from ..customers.models import Customer
+from ..customers.ranges import Range
 from .models import Membership, Segment, SegmentVersion
 
 
@@ -241,23 +241,6 @@ def matching(condition: ColumnElement[bool]) -> Select[*tuple[Any, ...]]:
 
 
 @dataclass(frozen=True, slots=True)
-class Range:
-    """Customers by id: `after` is not among them, `last` is; None is open."""
-
-    after: UUID | None
-    last: UUID | None
-
-    def of(self, column: Any) -> ColumnElement[bool]:
-        """Answer the condition on a customer's id."""
-        bounds: list[ColumnElement[bool]] = []
-        if self.after is not None:
-            bounds.append(column > literal(self.after, Uuid()))
-        if self.last is not None:
-            bounds.append(column <= literal(self.last, Uuid()))
-        return and_(true(), *bounds)
-
-
-@dataclass(frozen=True, slots=True)
 class Some:
     """Customers by their ids."""
 
@@ -270,12 +253,6 @@ class Some:
 
 
 Customers = Range | Some
-
-
-def end_of_range(after: UUID | None, size: int) -> Select[UUID]:
-    """Answer the last customer of the next range; nothing when the next range is the last one."""
-    behind = Range(after, None).of(Customer.customer_id)
-    return select(Customer.customer_id).where(behind).order_by(Customer.customer_id).offset(size - 1).limit(1)
 
 
 def difference(

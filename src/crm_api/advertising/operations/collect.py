@@ -9,9 +9,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from ...core.clock import now
 from ...core.trail import emit, record
+from ...customers.ranges import Range
 from ...jobs.kinds import JobKind, Step
 from ...jobs.models import Job
-from ...segments.queries import Range
 from .. import queries
 from ..models import AdvertisingAudience, AdvertisingExport
 

@@ -1,5 +1,6 @@
 """Use cases of customers and of the fields declared for them."""
 
+from .act import ACTION, act, customer_actions
 from .change import archive, change, restore
 from .declare import change_field, declare
 from .ground import DeclaredFields, Grounds
@@ -9,12 +10,15 @@ from .register import register
 from .upsert import Upserted, upsert
 
 __all__ = [
+    "ACTION",
     "DeclaredFields",
     "Grounds",
     "Upserted",
+    "act",
     "archive",
     "change",
     "change_field",
+    "customer_actions",
     "declare",
     "dissolve",
     "form",

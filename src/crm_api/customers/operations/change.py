@@ -51,7 +51,7 @@ async def change(
         await keys.claim_new(connection, before, after, wish, grounds.settings.phone_region)
         if await store.write(connection, [store.Change(before, after)], grounds.fields.known):
             await keys.release_old(connection, before, after)
-            tell_changed(session, who, "customer.changed", after, names)
+            tell_changed(session, who.client_id, "customer.changed", after, names)
             return after, names
     return before, []
 
@@ -85,13 +85,13 @@ async def _set_archived(
     connection = await driver(session)
     before = await read(connection, customer_id, locking=True)
     check_version(if_match, before["version"], before)
-    if (before["archived_at"] is not None) == is_archived:
+    after = put_away(before) if is_archived else taken_back(before)
+    if after is before:
         return before
-    after = next_version(before)
-    after["archived_at"] = after["updated_at"] if is_archived else None
     declared = await grounds.fields.covering(session, before["custom_fields"])
     await store.write(connection, [store.Change(before, after)], declared)
-    tell_changed(session, who, "customer.archived" if is_archived else "customer.restored", after, ["archived_at"])
+    action = "customer.archived" if is_archived else "customer.restored"
+    tell_changed(session, who.client_id, action, after, ["archived_at"])
     return after
 
 
@@ -110,10 +110,28 @@ def next_version(document: Document) -> Document:
     return {**document, "version": document["version"] + 1, "updated_at": now()}
 
 
-def tell_changed(session: AsyncSession, who: Principal, action: str, after: Document, names: list[str]) -> None:
-    """Write the audit row, the event and the mark of a change; they name the fields and hold no personal data."""
+def put_away(before: Document) -> Document:
+    """Answer the next version of a customer, archived; the same document when it is."""
+    if before["archived_at"] is not None:
+        return before
+    after = next_version(before)
+    return {**after, "archived_at": after["updated_at"]}
+
+
+def taken_back(before: Document) -> Document:
+    """Answer the next version of a customer, out of the archive; the same document when it is in none."""
+    return before if before["archived_at"] is None else {**next_version(before), "archived_at": None}
+
+
+def tell_changed(
+    session: AsyncSession, by: str, action: str, after: Document, names: list[str], *, job_id: UUID | None = None
+) -> None:
+    """Write the audit row, the event and the mark of a change; they name the fields and hold no personal data. The
+    audit also says by which job it was changed.
+    """
     customer_id: Any = after["id"]
     told = {"version": after["version"], "changed": names}
-    record(session, who.client_id, action, ("customer", customer_id), customer_id=customer_id, changes=told)
+    known = told if job_id is None else {**told, "job": str(job_id)}
+    record(session, by, action, ("customer", customer_id), customer_id=customer_id, changes=known)
     emit(session, action, {"id": str(customer_id), **told}, customer_id=customer_id)
     mark(session, PRESENCE if names == ["archived_at"] else CUSTOMER, [customer_id])

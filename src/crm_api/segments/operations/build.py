@@ -22,13 +22,13 @@ from ...core.trail import emit, record
 from ...core.watermark import have_ended
 from ...customers.catalog import LivingCatalog, with_custom_fields
 from ...customers.models import Customer
+from ...customers.ranges import Range, end_of_range
 from ...jobs.kinds import JobKind, Step
 from ...jobs.models import Job
 from ...jobs.operations import enqueue
 from .. import queries
 from ..models import Segment
 from ..problems import SegmentArchived, SegmentNotFound
-from ..queries import Range
 from ..rules import next_size, references, topics_of
 from .watching import keep_watching, meaning, note_windows, watch
 
@@ -148,7 +148,7 @@ async def _step(catalog: LivingCatalog, range_size: int, session: AsyncSession, 
         return Step(done=True, result=await _publish(session, job, plan, catalog, job.cursor["members"]))
     began = time.monotonic()
     size = max(plan.size >> 2 * job.failure_count, 1)
-    last: UUID | None = await session.scalar(queries.end_of_range(plan.after, size))
+    last: UUID | None = await session.scalar(end_of_range(plan.after, size))
     entered, left = await _bring_up(session, plan, Range(plan.after, last), catalog)
     counts = {"entered": entered, "left": left}
     if last is None:

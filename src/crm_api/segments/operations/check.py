@@ -20,6 +20,7 @@ from ...audience.problems import audience_at
 from ...core.clock import now
 from ...core.trail import emit, record
 from ...customers.catalog import LivingCatalog, with_custom_fields
+from ...customers.ranges import Range, end_of_range
 from ...jobs.kinds import Due, JobKind, Step
 from ...jobs.models import Job
 from .. import live_queries, queries
@@ -54,8 +55,8 @@ async def _step(catalog: LivingCatalog, zone: ZoneInfo, range_size: int, session
     if segment.status != "built" or segment.archived_at is not None or is_due:
         return Step(done=True, result={"segment_id": str(segment_id), "drift": None})  # a build looks at everybody
     after = UUID(job.cursor["after"]) if job.cursor else None
-    last: UUID | None = await session.scalar(queries.end_of_range(after, range_size))
-    part = queries.Range(after, last)
+    last: UUID | None = await session.scalar(end_of_range(after, range_size))
+    part = Range(after, last)
     tree = await meaning(session, segment_id, segment.built_version)
     with audience_at("/definition"):
         meant = condition(tree, await with_custom_fields(session, catalog), moment)
