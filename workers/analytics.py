@@ -48,6 +48,7 @@ MODELS: Final[dict[str, Callable[[Mapping[str, Any]], Model]]] = {
     "sensitive_taste": _fitted(".tastes", "sensitive_taste_model"),
     "affinity": _fitted(".tastes", "AffinityModel"),
     "season": _fitted(".seasons", "SeasonModel"),
+    "climate": _fitted(".climates", "ClimateModel"),
     "discover": _fitted(".lists", "discover_model"),
     "buy_again": _fitted(".lists", "buy_again_model"),
     "related_products": _fitted(".lists", "related_model"),
@@ -138,8 +139,7 @@ class _Computation:
         """Read one range, from its start again when the stream breaks off."""
         for tries_left in reversed(range(_TRIES)):
             try:
-                feed = analytics.stream_facts if model.reads == "facts" else analytics.stream_lines
-                return await _condensed(model, feed(self._api, self._run_id, customers))
+                return await _condensed(model, analytics.stream_feed(self._api, self._run_id, model.reads, customers))
             except ApiInterrupted:
                 if not tries_left:
                     raise

@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import polars as pl
 
 from crm_api.analytics.methods.backtesting import Backtest
+from crm_api.client.analytics import Feed
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,7 @@ class Model(Protocol):
     """One model in one run. All calls may block for a while; `condense` may be called beside any other."""
 
     @property
-    def reads(self) -> Literal["facts", "lines"]:
+    def reads(self) -> Feed:
         """Which feed of the run it wants."""
 
     @property

@@ -60,6 +60,9 @@ async def read_explanation(reader: Reader, output: Output, customer_id: UUID, pu
     if run is None or (run["is_partial"] and rows[0]["status"] is None):
         return {"scores": scores, "parameters": None, "watermark": None, "inputs": None, "touchpoints": []}
     parameters = orjson.loads(run["parameters"])
+    found = {"scores": scores, "parameters": parameters, "watermark": run["watermark"]}
+    if "kinds" not in parameters:  # what the run read was no touchpoints
+        return {**found, "inputs": None, "touchpoints": []}
     zone = ZoneInfo(parameters["time_zone"])
     used: dict[str, Any] = {
         "customer_id": customer_id,
@@ -70,9 +73,7 @@ async def read_explanation(reader: Reader, output: Output, customer_id: UUID, pu
     sums, newest = await reader.row(_SUMS, **used), await reader.rows(_NEWEST, **used)
     assert sums is not None  # noqa: S101  # sums are always a row
     return {
-        "scores": scores,
-        "parameters": parameters,
-        "watermark": run["watermark"],
+        **found,
         "inputs": _inputs(sums, zone, parameters.get("currency"), len(newest) <= MOST_INPUTS),
         "touchpoints": [_touchpoint(row) for row in newest[:MOST_INPUTS]],
     }

@@ -62,7 +62,10 @@ class ScoreExplanation(Output):
     scores: Annotated[list[AnyScore], Field(description="One, or one for each of the things the model tells apart")]
     parameters: Annotated[dict[str, Any] | None, Field(description="Of the run; null when none was published yet")]
     watermark: Annotated[Instant | None, Field(description="What was recorded later is not in the run")]
-    inputs: ScoreInputs | None
+    inputs: Annotated[
+        ScoreInputs | None,
+        Field(description="Null when none was published yet, and of models that read no touchpoints"),
+    ]
     touchpoints: Annotated[list[UsedTouchpoint], Field(description="Purchases and refunds, the newest first")]
 
     model_config = ConfigDict(json_schema_extra={"examples": [_EXPLANATION]})

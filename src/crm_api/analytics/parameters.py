@@ -47,6 +47,11 @@ class RunParameters(Input):
             "out, tomorrow at the latest, so that today can count",
         ),
     ] = None
+
+
+class TouchpointParameters(RunParameters):
+    """What a run of any model over touchpoints is asked for."""
+
     kinds: Annotated[
         tuple[Kind, ...],
         Field(
@@ -58,7 +63,7 @@ class RunParameters(Input):
     ] = ("order.placed", "order.refunded")
 
 
-class Parameters(RunParameters):
+class Parameters(TouchpointParameters):
     """What a run of any model over money is asked for."""
 
     currency: Annotated[
@@ -148,7 +153,7 @@ def _no_subject_twice(subjects: tuple[Subject, ...]) -> tuple[Subject, ...]:
     return subjects
 
 
-class SubjectParameters(RunParameters):
+class SubjectParameters(TouchpointParameters):
     """What a run over parts of the product tree is asked for."""
 
     among: Annotated[
@@ -184,7 +189,7 @@ class AffinityParameters(SubjectParameters):
     ] = 150
 
 
-class SeasonParameters(RunParameters):
+class SeasonParameters(TouchpointParameters):
     """What a run of `season` is asked for."""
 
     years: Annotated[
@@ -205,6 +210,19 @@ class SeasonParameters(RunParameters):
     occasional_below: Annotated[
         float, Field(gt=0, le=30, description="Who surely buys on fewer days in 30 comes now and then")
     ] = 1
+
+
+class ClimateParameters(RunParameters):
+    """What a run of `climate` is asked for."""
+
+    as_of: Annotated[
+        Day | None,
+        Field(
+            ge=EARLIEST,
+            description="Under which date the zones are kept. Addresses have no history: each is the one there is when "
+            "the run reads it, whatever the date. Today when left out, tomorrow at the latest",
+        ),
+    ] = None
 
 
 class GrowthParameters(Parameters):
@@ -322,6 +340,7 @@ PARAMETERS: Final[dict[str, type[RunParameters]]] = {
     "sensitive_taste": TasteParameters,
     "affinity": AffinityParameters,
     "season": SeasonParameters,
+    "climate": ClimateParameters,
     "growth": GrowthParameters,
     "divisions": DivisionsParameters,
     "discover": DiscoverParameters,
@@ -349,6 +368,7 @@ EXAMPLES: Final[dict[str, dict[str, Any]]] = {
     },
     "affinity": {"as_of": "2018-01-01", "subjects": [{"subject": "garden", "departments": ["GARDEN CENTER"]}]},
     "season": {"as_of": "2018-01-01", "years": 2},
+    "climate": {"as_of": "2018-01-01"},
     "growth": {**_PURCHASES, "without_departments": ["FUEL"]},
     "divisions": {**_PURCHASES, "without_departments": ["FUEL"]},
     "discover": {**_PURCHASES, "level": "product_type"},

@@ -85,8 +85,9 @@ class RowsDropped(Problem, status=410, code="rows-dropped", title="The rows of t
 
 
 class InsufficientData(Problem, status=422, code="insufficient-data", title="Nobody could be scored"):
-    """The run read all there was and found no purchase it could score anybody by, so it published nothing; the run that
-    was current stays current. Record purchases, or choose other `kinds` or a later `as_of`.
+    """The run read all there was and found nothing it could score anybody by, so it published nothing; the run that
+    was current stays current. Record purchases, or choose other `kinds` or a later `as_of`; of `climate`, give
+    addresses their coordinates.
     """
 
 

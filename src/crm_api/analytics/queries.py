@@ -1,6 +1,7 @@
 """Statements about runs."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, Final, Literal, TypeVarTuple
@@ -150,20 +151,26 @@ def meant(audience: str, catalog: Catalog, moment: Moment) -> Select[UUID]:
         return select(Customer.customer_id).where(condition(read_tree(orjson.loads(audience)), catalog, moment))
 
 
-def facts(
-    watermark: datetime,
-    kinds: Sequence[str],
-    first: UUID | None,
-    before: UUID | None,
-    whom: Select[UUID] | None = None,
-) -> Select[*tuple[Any, ...]]:
-    """Touchpoints that a run is to read, of the customers in a range, in no order: a sort would hold the first back.
+@dataclass(frozen=True, slots=True)
+class Extract:
+    """What a run is to read, of the customers in a range: recorded up to its watermark, of those kinds.
 
     whom: ids of the customers that the run is about, if not everybody.
+    """
+
+    watermark: datetime
+    kinds: Sequence[str] = ()
+    first: UUID | None = None
+    before: UUID | None = None
+    whom: Select[UUID] | None = None
+
+
+def facts(extract: Extract) -> Select[*tuple[Any, ...]]:
+    """Touchpoints that a run is to read, in no order: a sort would hold the first back.
 
     Times and money go as whole numbers. To write them as everywhere else took as long as all the rest together.
     """
-    at = literal(watermark, DateTime(timezone=True))
+    at = literal(extract.watermark, DateTime(timezone=True))
     # The archived are few and have an index: to look for them among these is quicker than for everybody else.
     archived = select(Customer.customer_id).where(
         Customer.customer_id == Touchpoint.customer_id, Customer.archived_at.is_not(None), Customer.archived_at <= at
@@ -177,13 +184,35 @@ def facts(
         Touchpoint.currency,
     ).where(
         ~archived.exists(),
-        Touchpoint.kind == any_(literal(kinds, ARRAY(Text))),
+        Touchpoint.kind == any_(literal(extract.kinds, ARRAY(Text))),
         Touchpoint.recorded_at <= at,
     )
-    statement = _within(statement, Touchpoint.customer_id, first, before)
-    if whom is not None:
-        statement = statement.where(Touchpoint.customer_id.in_(_within(whom, Customer.customer_id, first, before)))
-    return statement
+    return _of(extract, statement, Touchpoint.customer_id)
+
+
+def addresses(extract: Extract) -> Select[*tuple[Any, ...]]:
+    """Main addresses with coordinates or a postal code, as they are now, in no order."""
+    statement = select(
+        Customer.customer_id,
+        Customer.latitude,
+        Customer.longitude,
+        Customer.country,
+        Customer.postal_code_normalized.label("postal_code"),
+    ).where(
+        was_active(extract.watermark),
+        Customer.created_at <= literal(extract.watermark, DateTime(timezone=True)),
+        or_(Customer.latitude.is_not(None), Customer.postal_code_normalized.is_not(None)),
+    )
+    return _of(extract, statement, Customer.customer_id)
+
+
+def _of(extract: Extract, statement: Select[*Columns], customer_id: InstrumentedAttribute[UUID]) -> Select[*Columns]:
+    """Keep what is of the customers that are meant."""
+    statement = _within(statement, customer_id, extract.first, extract.before)
+    if extract.whom is None:
+        return statement
+    whom = _within(extract.whom, Customer.customer_id, extract.first, extract.before)
+    return statement.where(customer_id.in_(whom))
 
 
 def _within(
@@ -196,17 +225,9 @@ def _within(
     return statement
 
 
-def lines(
-    watermark: datetime,
-    kinds: Sequence[str],
-    first: UUID | None,
-    before: UUID | None,
-    whom: Select[UUID] | None = None,
-) -> Select[*tuple[Any, ...]]:
+def lines(extract: Extract) -> Select[*tuple[Any, ...]]:
     """Lines of the orders that `facts` answers, each with the place of its product in the tree, in no order."""
-    read = (
-        facts(watermark, kinds, first, before, whom).add_columns(Touchpoint.id.label("touchpoint_id")).subquery("read")
-    )
+    read = facts(extract).add_columns(Touchpoint.id.label("touchpoint_id")).subquery("read")
     is_its = and_(OrderItem.customer_id == read.c.customer_id, OrderItem.touchpoint_id == read.c.touchpoint_id)
     return (
         select(read.c.customer_id)

@@ -18,6 +18,7 @@ Model = Literal[
     "sensitive_taste",
     "affinity",
     "season",
+    "climate",
     "growth",
     "divisions",
     "discover",
@@ -181,7 +182,7 @@ class RunWork(Output):
     )
 
 
-class FactsParams(Params):
+class FeedParams(Params):
     """Of which customers, by their ids."""
 
     customer_from: Annotated[UUID | None, Field(description="Not below this id")] = None

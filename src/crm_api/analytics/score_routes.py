@@ -152,7 +152,8 @@ async def explain_customer_score(
     request: Request, customer_id: UUID, model: str, reads: Reads, who: CanExplain
 ) -> Response:
     """Answer what the current run of a model says of a customer, and the purchases and refunds that it was told from:
-    those of the run's kinds, before its reference date, up to its watermark. What was erased since is missing.
+    those of the run's kinds, before its reference date, up to its watermark. What was erased since is missing. Of
+    `climate`, which reads addresses, the score itself says what it was told by.
 
     Scopes: scores:read, touchpoints:read.
     """

@@ -68,6 +68,25 @@ def _as_items(lines: pl.DataFrame) -> pl.DataFrame:
     return named.with_columns(pl.col("occurred_at").cast(_INSTANTS))
 
 
+_ADDRESSES: Final = {
+    "customer_id": pl.String(),
+    "latitude": pl.Float64(),
+    "longitude": pl.Float64(),
+    "country": pl.String(),
+    "postal_code": pl.String(),
+}
+
+
+def read_addresses(lines: bytes, columns: Sequence[str]) -> pl.DataFrame:
+    """Read lines of a stream of addresses, without their header."""
+    return pl.read_csv(lines, has_header=False, schema={name: _ADDRESSES[name] for name in columns})
+
+
+def no_addresses() -> pl.DataFrame:
+    """Answer a feed without an address, which has all columns nevertheless."""
+    return pl.DataFrame(schema=_ADDRESSES)
+
+
 def items(lines: pl.DataFrame, zone: str, before: date, currency: str | None = None) -> pl.DataFrame:
     """Give order lines the local date `on`, and leave out what lies not before a date. `quantity` stays in thousandths.
 

@@ -25,7 +25,7 @@ from ..jobs.problems import JobNotFound, LeaseLost
 from . import operations, queries, rules
 from .outputs import OUTPUTS
 from .problems import OutputMismatch, RunNotFound, RunNotOpen, RunSuperseded, SensitiveTaste, WatermarkOpen
-from .schemas import BeginWish, FactsParams, PartStored, PublishWish, RowsParams, RunRead, RunWork
+from .schemas import BeginWish, FeedParams, PartStored, PublishWish, RowsParams, RunRead, RunWork
 from .score_routes import csv_example
 from .score_tables import score_table
 from .sensitive import agreed, check_purpose
@@ -33,6 +33,7 @@ from .uploads import received
 
 router = APIRouter(prefix="/v1/analytics/runs", tags=["Workers"], route_class=Route)
 CanSeeTouchpoints = Annotated[Principal, Security(authorize, scopes=["touchpoints:read"])]
+CanSeeCustomers = Annotated[Principal, Security(authorize, scopes=["customers:read"])]
 CanStream = Annotated[Principal, Security(authorize, scopes=["scores:write"])]
 CanWrite = Annotated[Principal, Security(authorize_once, scopes=["scores:write"])]
 
@@ -44,6 +45,10 @@ _LINES: Final = (
     "customer_id,kind,occurred_us,currency,sku,quantity_thousandths,paid_minor,list_minor,department,category,"
     "product_type\n0198c5a0-5d3f-7c3a-9f0e-2b7d4c1e8a77,order.placed,1769850600000000,USD,1029743,1000,199,249,GROCERY,"
     "BREAD,RYE BREAD\n"
+)
+_ADDRESSES: Final = (
+    "customer_id,latitude,longitude,country,postal_code\n"
+    "0198c5a0-5d3f-7c3a-9f0e-2b7d4c1e8a77,33.4484,-112.074,US,85003\n"
 )
 _BODY: Final[dict[str, Any]] = {
     "requestBody": {
@@ -90,7 +95,7 @@ async def begin_analytics_run(run_id: UUID, wish: BeginWish, session: Session, r
     },
 )
 async def stream_analytics_facts(
-    request: Request, run_id: UUID, params: Annotated[FactsParams, Query()], reads: Reads, who: CanSeeTouchpoints
+    request: Request, run_id: UUID, params: Annotated[FeedParams, Query()], reads: Reads, who: CanSeeTouchpoints
 ) -> Response:
     """Stream the touchpoints that a run is computed from, of the customers in a range, in no order: those of its kinds,
     recorded up to its watermark, of customers who were not archived when it was asked for and are in its audience.
@@ -112,7 +117,7 @@ async def stream_analytics_facts(
     },
 )
 async def stream_analytics_lines(
-    request: Request, run_id: UUID, params: Annotated[FactsParams, Query()], reads: Reads, who: CanSeeTouchpoints
+    request: Request, run_id: UUID, params: Annotated[FeedParams, Query()], reads: Reads, who: CanSeeTouchpoints
 ) -> Response:
     """Stream the lines of the orders among a run's facts, each with the place of its product in the tree; what is not
     registered as a product has none. `quantity_thousandths` is a whole number, amounts are in minor units of the
@@ -123,8 +128,37 @@ async def stream_analytics_lines(
     return await _fed(request, run_id, params, reads, queries.lines)
 
 
+@router.get(
+    "/{run_id:uuid}/addresses",
+    summary="Stream the addresses of a run",
+    response_class=Response,
+    responses={
+        200: {
+            "description": "A main address a line",
+            "content": {CSV: {"schema": {"type": "string"}, "example": _ADDRESSES}},
+        },
+        **problems(RunNotFound, SensitiveTaste, NotAcceptable, InvalidAudience),
+    },
+)
+async def stream_analytics_addresses(
+    request: Request, run_id: UUID, params: Annotated[FeedParams, Query()], reads: Reads, who: CanSeeCustomers
+) -> Response:
+    """Stream the places of the main addresses of the customers in a range, in no order: of customers who were there at
+    the run's watermark, were not archived by then, are in its audience, and have coordinates or a postal code. An
+    address has no history: it is the one there is now. Coordinates are in degrees, the postal code is written as
+    audiences compare it.
+
+    Scope: customers:read.
+    """
+    return await _fed(request, run_id, params, reads, queries.addresses)
+
+
 async def _fed(
-    request: Request, run_id: UUID, params: FactsParams, reads: Reader, feed: Callable[..., Select[Any]]
+    request: Request,
+    run_id: UUID,
+    params: FeedParams,
+    reads: Reader,
+    feed: Callable[[queries.Extract], Select[Any]],
 ) -> Response:
     wants(request, ("csv",))
     run = await reads.row(queries.OPENED_RUN, run_id=run_id)
@@ -134,7 +168,8 @@ async def _fed(
     if run["audience"] is not None:
         moment = Moment(run["created_at"], ZoneInfo(parameters["time_zone"]))
         whom = queries.meant(run["audience"], await get_catalog(request, reads), moment)
-    statement = feed(run["watermark"], parameters["kinds"], params.customer_from, params.customer_before, whom)
+    kinds = parameters.get("kinds", ())
+    statement = feed(queries.Extract(run["watermark"], kinds, params.customer_from, params.customer_before, whom))
     if OUTPUTS[run["model"]].is_sensitive:
         purpose = request.app.state.settings.sensitive_taste_purpose
         check_purpose(OUTPUTS[run["model"]], purpose)

@@ -1,7 +1,7 @@
 """Typed calls about runs and scores: for those who want one, and for the workers that compute it."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 from ..analytics.recommendation_schemas import Recommendations, RelatedProducts
@@ -10,6 +10,8 @@ from ..analytics.score_schemas import CustomerScores, ScorePage
 from .session import ApiClient
 
 CSV = "text/csv"
+Feed = Literal["facts", "lines", "addresses"]
+"""What a run can be computed from: touchpoints, the lines of orders, or main addresses."""
 
 
 async def start_run(
@@ -67,20 +69,11 @@ async def begin_run(api: ApiClient, run_id: UUID | str, lease_id: UUID, *, custo
     return RunWork.model_validate(await api.put(f"/v1/analytics/runs/{run_id}/work", body))
 
 
-def stream_facts(api: ApiClient, run_id: UUID | str, customers: CustomerRange) -> AsyncIterator[bytes]:
-    """Download the touchpoints of a range that a run is computed from, as CSV in no order."""
-    return _feed(api, run_id, customers, "facts")
-
-
-def stream_lines(api: ApiClient, run_id: UUID | str, customers: CustomerRange) -> AsyncIterator[bytes]:
-    """Download the order lines of a range that a run is computed from, as CSV in no order."""
-    return _feed(api, run_id, customers, "lines")
-
-
-def _feed(api: ApiClient, run_id: UUID | str, customers: CustomerRange, what: str) -> AsyncIterator[bytes]:
+def stream_feed(api: ApiClient, run_id: UUID | str, feed: Feed, customers: CustomerRange) -> AsyncIterator[bytes]:
+    """Download what a run is computed from, of a range of customers, as CSV in no order."""
     bounds = {"customer_from": customers.first, "customer_before": customers.before}
     wanted = {name: None if bound is None else str(bound) for name, bound in bounds.items()}
-    return api.stream_out(f"/v1/analytics/runs/{run_id}/{what}", wanted, CSV)
+    return api.stream_out(f"/v1/analytics/runs/{run_id}/{feed}", wanted, CSV)
 
 
 async def send_rows(api: ApiClient, run_id: UUID | str, lease_id: UUID, part: int, rows: bytes) -> PartStored:

@@ -86,7 +86,8 @@ def _same(run: AnalyticsRun, wish: PublishWish) -> AnalyticsRun:
 def _end_without_scores(session: AsyncSession, run: AnalyticsRun, by: str, status: str | None, why: str | None) -> None:
     """End a run in the state of its rows, or without any as one that had nothing to go by."""
     run.state = status or "insufficient_data"
-    nothing = f"{OUTPUTS[run.model].empty} before {run.as_of} among what had been recorded by the run's watermark"
+    found = OUTPUTS[run.model].empty.format(as_of=run.as_of)
+    nothing = f"{found} among what had been recorded by the run's watermark"
     problem = _STATES[run.state](why or nothing)
     run.problem = problem.document(f"/v1/analytics/runs/{run.id}")
     record(session, by, "analytics.run_ended", ("analytics_run", run.id), changes={"state": run.state})

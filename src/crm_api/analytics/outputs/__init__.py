@@ -4,6 +4,7 @@ from typing import Final
 
 from .affinity import AFFINITY
 from .churn import CHURN
+from .climate import CLIMATE
 from .divisions import DIVISIONS
 from .growth import GROWTH
 from .lifetime_value import LIFETIME_VALUE
@@ -20,6 +21,7 @@ __all__ = [
     "ASSOCIATION",
     "BUY_AGAIN",
     "CHURN",
+    "CLIMATE",
     "DIGITS",
     "DISCOVER",
     "DIVISIONS",
@@ -55,6 +57,7 @@ OUTPUTS: Final[dict[str, Output]] = {
         SENSITIVE_TASTE,
         AFFINITY,
         SEASON,
+        CLIMATE,
         GROWTH,
         DIVISIONS,
         DISCOVER,

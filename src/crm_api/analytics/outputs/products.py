@@ -32,7 +32,7 @@ ASSOCIATION: Final = Output(
     about="rules of what baskets hold when they hold something else, strongest lift first",
     nothing=_NOTHING,
     observations="Baskets",
-    empty="No rule with so much support and confidence was found",
+    empty="No rule with so much support and confidence was found before {as_of}",
     subject=Value("rank", "count", "Place by lift, from 1", "always", least=1),
     values=(
         Value("if_items", "texts", "Left side: what a basket holds", "always"),

@@ -46,7 +46,7 @@ class Output:
     the values of a row, with its `observation_count`. unseen: values of a customer without a row that are not null.
     key: what a row is about besides the customer, of models that say several things of each; in every row.
     is_sensitive: told only for a purpose that the deployment names, of customers who agreed to it.
-    empty: what to say of a run without rows.
+    empty: what to say of a run without rows, a sentence without its end.
     subject: what a row is about instead of a customer, of models that say nothing of customers; in every row.
     """
 
@@ -62,7 +62,7 @@ class Output:
     key: Value | None = None
     is_sensitive: bool = False
     subject: Value | None = None
-    empty: str = "No purchase was found"
+    empty: str = "No purchase was found before {as_of}"
 
     @property
     def all_values(self) -> tuple[Value, ...]:
