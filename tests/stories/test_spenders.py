@@ -1,19 +1,24 @@
 """High spenders, occasional and seasonal shoppers are found from behavior and used: over HTTP alone, a real worker.
 
-The segments are those of the library, taken as they are. Light customers who could be heavy ones are found beside them.
+The segments are those of the library, taken as they are, and then those of the scores of two models. Light customers
+who could be heavy ones are found beside them.
 """
 
 import json
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
 
+from ..analytics.test_season import CUSTOMERS, OCCASIONAL, SEASONAL, days_of
 from ..calling import Api
 from ..live import Service
-from .members import adopted, has_members
+from .members import adopted, built, has_members
 from .test_campaign import NDJSON
+from .test_campaign import load as load_all
+from .test_full_price import chosen, computed
 
 pytestmark = pytest.mark.xdist_group("live")
 TODAY = datetime.now(UTC)
@@ -123,3 +128,57 @@ async def they_follow(api: Api, ids: dict[str, str], high: str, occasional: str)
     before = (await api.get(f"/v1/segments/{occasional}"))["member_count"]
     page = await api.get(f"/v1/segments/{occasional}/members", expect=200)
     assert "Olga" not in [row["display_name"] for row in page["data"]] and before == len(page["data"])
+
+
+HIGH = range(CUSTOMERS - CUSTOMERS // 5, CUSTOMERS)
+"""A fifth of all, who spend ten times as much as the others at each purchase."""
+
+
+def shopper(number: int) -> str:
+    return f"Shopper {number:02}"
+
+
+def two_years() -> list[dict[str, Any]]:
+    """Orders of Christmas shoppers, of some who come twice a year, and of those who come every week."""
+    random, told = Random(8), []
+    for number in range(CUSTOMERS):
+        for day in days_of(number, random):
+            at = datetime(2024, 1, 1, 17, tzinfo=UTC) - timedelta(days=day)
+            made = order(shopper(number), at, "50.00" if number in HIGH else "5.00")
+            told.append({**made, "amount": {**made["amount"], "currency": "USD"}})
+    return told
+
+
+async def names_in(api: Api, segment: dict[str, Any]) -> set[str]:
+    members = await api.get(f"/v1/segments/{await built(api, segment)}/members?limit=200", expect=200)
+    return {row["display_name"] for row in members["data"]}
+
+
+async def test_shoppers_are_known_by_their_scores(tmp_path: Path) -> None:
+    names = [*map(shopper, range(CUSTOMERS)), "Newcomer"]
+    people = [{"display_name": name, "external_ids": [{"system": "shop", "external_id": name}]} for name in names]
+    async with Service(tmp_path) as service, service.caller() as api:
+        await load_all(api, "/v1/customers/batch", people)
+        await load_all(api, "/v1/touchpoints/batch", two_years())
+        for model, currency in (("season", None), ("rfm", "USD")):
+            run = await computed(api, model, as_of="2024-01-01", currency=currency)
+            assert (run["state"], run["row_count"]) == ("published", CUSTOMERS), run
+        seasonal = await names_in(api, {"name": "Seasonal", "definition": 'season.class = "seasonal"'})
+        occasional = await names_in(api, {"name": "Occasional", "definition": 'season.class = "occasional"'})
+        high = await names_in(api, {"name": "High", "definition": "rfm.monetary = 5"})
+        assert seasonal <= set(map(shopper, SEASONAL)) and len(seasonal) >= len(SEASONAL) - 2
+        assert occasional <= set(map(shopper, OCCASIONAL)) and len(occasional) >= len(OCCASIONAL) - 2
+        assert high == set(map(shopper, HIGH))
+        for priority, (code, eligibility) in enumerate(
+            {
+                "THANKS": 'in_segment("High")',
+                "GIFTS": 'in_segment("Seasonal") and season.peak_month = 12',
+                "COME-BACK": 'in_segment("Occasional")',
+            }.items()
+        ):
+            offer = {"code": code, "name": code, "status": "live", "priority": priority, "eligibility": eligibility}
+            await api.post("/v1/offers", {**offer, "channels": {"web": {"title": code}}}, expect=201)
+        told = {min(high): ["THANKS"], min(seasonal): ["GIFTS"], min(occasional): ["COME-BACK"]}
+        told |= {shopper(max(OCCASIONAL) + 1): [], "Newcomer": []}
+        for name, codes in told.items():
+            assert (await chosen(api, name))[0] == codes, name
