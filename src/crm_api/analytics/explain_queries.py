@@ -74,7 +74,9 @@ async def read_explanation(reader: Reader, output: Output, customer_id: UUID, pu
     assert sums is not None  # noqa: S101  # sums are always a row
     return {
         **found,
-        "inputs": _inputs(sums, zone, parameters.get("currency"), len(newest) <= MOST_INPUTS),
+        "inputs": _inputs(sums, zone, parameters.get("currency"), len(newest) <= MOST_INPUTS)
+        if output.of_purchases
+        else None,
         "touchpoints": [_touchpoint(row) for row in newest[:MOST_INPUTS]],
     }
 

@@ -64,8 +64,8 @@ class ScoreExplanation(Output):
     watermark: Annotated[Instant | None, Field(description="What was recorded later is not in the run")]
     inputs: Annotated[
         ScoreInputs | None,
-        Field(description="Null when none was published yet, and of models that read no touchpoints"),
+        Field(description="Null when none was published yet, and of models that do not rest on purchases"),
     ]
-    touchpoints: Annotated[list[UsedTouchpoint], Field(description="Purchases and refunds, the newest first")]
+    touchpoints: Annotated[list[UsedTouchpoint], Field(description="Those that the run read, the newest first")]
 
     model_config = ConfigDict(json_schema_extra={"examples": [_EXPLANATION]})

@@ -110,6 +110,34 @@ class ChurnParameters(Parameters):
     ] = "day"
 
 
+class ContractChurnParameters(RunParameters):
+    """What a run of `contract_churn` is asked for."""
+
+    kinds: Annotated[
+        tuple[Kind, ...],
+        Field(
+            min_length=2,
+            max_length=2,
+            description="Two: the touchpoint that begins a contract, and the one that ends it",
+        ),
+        AfterValidator(_no_kind_twice),
+    ] = ("contract.started", "contract.ended")
+    horizon_days: Annotated[
+        int, Field(ge=7, le=1825, description="How far to look ahead; the backtest looks back as far")
+    ] = 90
+    min_at_risk: Annotated[
+        int, Field(ge=2, le=1_000_000, description="Contracts that must have been seen at an age for it to be known")
+    ] = 30
+    watched_from: Annotated[
+        Day | None,
+        Field(
+            ge=EARLIEST,
+            description="From when on ends of contracts were recorded; contracts that began before are looked at from "
+            "then on. Null when all that ever ended are recorded",
+        ),
+    ] = None
+
+
 class PriceSensitivityParameters(Parameters):
     """What a run of `price_sensitivity` is asked for."""
 
@@ -335,6 +363,7 @@ PARAMETERS: Final[dict[str, type[RunParameters]]] = {
     "rfm": RfmParameters,
     "lifetime_value": LifetimeValueParameters,
     "churn": ChurnParameters,
+    "contract_churn": ContractChurnParameters,
     "price_sensitivity": PriceSensitivityParameters,
     "taste": TasteParameters,
     "sensitive_taste": TasteParameters,
@@ -353,6 +382,7 @@ EXAMPLES: Final[dict[str, dict[str, Any]]] = {
     "rfm": _PURCHASES,
     "lifetime_value": {**_PURCHASES, "horizon_days": 182},
     "churn": {**_PURCHASES, "horizon_days": 90},
+    "contract_churn": {"as_of": "2026-01-01", "kinds": ["contract.started", "contract.ended"], "horizon_days": 90},
     "price_sensitivity": {**_PURCHASES, "without_departments": ["FUEL"]},
     "taste": {
         "as_of": "2018-01-01",

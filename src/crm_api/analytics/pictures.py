@@ -56,6 +56,21 @@ def churn_told(backtest: Backtest) -> Told:
     return Told(found, "Share who did not buy", True, 1 - figures["auc"], "1 less the area under the ROC curve")
 
 
+def contract_churn_told(backtest: Backtest) -> Told:
+    """Say how many contracts ended, of all and of those likeliest to; runs are compared by the score of Brier."""
+    figures = backtest.figures
+    most = backtest.table.sort("bin").tail(1).to_dicts()[0]
+    return Told(
+        f"Of the tenth likeliest to end their contract {most['observed']:.0%} did ({most['predicted']:.0%} foretold), "
+        f"of all {figures['ended_rate']:.0%}",
+        "Share whose contract ended",
+        True,
+        figures["brier"] / figures["brier_of_the_rate"],
+        "Brier score beside that of one rate for all",
+        "customers under contract",
+    )
+
+
 def price_sensitivity_told(backtest: Backtest) -> Told:
     """Say how those who were told apart bought later."""
     figures = backtest.figures
@@ -219,6 +234,7 @@ def divisions_told(backtest: Backtest) -> Told:
 TELLING: Final = {
     "lifetime_value": lifetime_value_told,
     "churn": churn_told,
+    "contract_churn": contract_churn_told,
     "price_sensitivity": price_sensitivity_told,
     "taste": taste_told,
     "affinity": affinity_told,

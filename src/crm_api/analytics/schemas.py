@@ -13,6 +13,7 @@ Model = Literal[
     "rfm",
     "lifetime_value",
     "churn",
+    "contract_churn",
     "price_sensitivity",
     "taste",
     "sensitive_taste",

@@ -38,23 +38,35 @@ _CURVE: Final = {
 }
 
 
+def risk_by_time(contracts: pl.DataFrame) -> pl.DataFrame:
+    """Count for each time from 0 the contracts watched at it, and those of them that ended.
+
+    Wanted: tenure (whole periods, 0 or more), ended (true: it ended then; false: it still ran when last seen); used
+    when present: entered (the tenure at which it was first watched, no later than the last). Returns time, at_risk,
+    ended.
+    """
+    tenure = contracts["tenure"].cast(pl.Int64).to_numpy()
+    entered = contracts["entered"].cast(pl.Int64).to_numpy() if "entered" in contracts.columns else 0 * tenure
+    if (entered < 0).any() or (tenure < entered).any():
+        raise ValueError("A tenure below nought, or before it was first watched.")
+    size = int(tenure.max(initial=-1)) + 1
+    came, went = np.bincount(entered, minlength=size + 1), np.bincount(tenure + 1, minlength=size + 1)
+    ended = np.bincount(tenure[contracts["ended"].cast(pl.Boolean).to_numpy().astype(np.bool_)], minlength=size)
+    counts = {"time": np.arange(size), "at_risk": np.cumsum(came - went)[:size], "ended": ended}
+    return pl.DataFrame({name: pl.Series(values, dtype=pl.Int64) for name, values in counts.items()})
+
+
 def kaplan_meier(contracts: pl.DataFrame, level: float = 0.95) -> pl.DataFrame:
     """Estimate which share of contracts lasts beyond each time at which one ended.
 
-    Wanted: tenure (whole periods, 0 or more), ended (true: it ended then; false: it still ran when last seen).
+    Wanted: what `risk_by_time` wants.
     Returns time, at_risk, ended, survival_rate, standard_error, low, high; no row when no contract ended. Past the last
     ending of a contract nothing is known but that the share is not higher.
     """
-    if contracts.filter(pl.col("tenure") < 0).height:
-        raise ValueError("A tenure below nought.")
-    by_time = contracts.group_by(pl.col("tenure").cast(pl.Int64).alias("time")).agg(
-        pl.len().cast(pl.Int64).alias("seen"), pl.col("ended").cast(pl.Int64).sum().alias("ended")
-    )
-    by_time = by_time.sort("time").with_columns(pl.col("seen").sum() - pl.col("seen").cum_sum() + pl.col("seen"))
-    events = by_time.filter(pl.col("ended") > 0)
+    events = risk_by_time(contracts).filter(pl.col("ended") > 0)
     if not events.height:
         return pl.DataFrame(schema=_CURVE)
-    risk, ended = events["seen"].to_numpy().astype(np.float64), events["ended"].to_numpy().astype(np.float64)
+    risk, ended = events["at_risk"].to_numpy().astype(np.float64), events["ended"].to_numpy().astype(np.float64)
     survival = np.cumprod(1 - ended / risk)
     with np.errstate(divide="ignore", invalid="ignore"):
         summed = np.cumsum(ended / (risk * (risk - ended)))
@@ -65,7 +77,7 @@ def kaplan_meier(contracts: pl.DataFrame, level: float = 0.95) -> pl.DataFrame:
     bounds = {"low": np.where(gone, 0.0, low), "high": np.where(gone, 0.0, high)}
     return events.select(
         "time",
-        pl.col("seen").alias("at_risk"),
+        "at_risk",
         "ended",
         pl.Series("survival_rate", survival).round(9),
         pl.Series("standard_error", np.where(gone, 0.0, error)).round(9),

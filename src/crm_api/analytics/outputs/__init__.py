@@ -5,6 +5,7 @@ from typing import Final
 from .affinity import AFFINITY
 from .churn import CHURN
 from .climate import CLIMATE
+from .contract_churn import CONTRACT_CHURN
 from .divisions import DIVISIONS
 from .growth import GROWTH
 from .lifetime_value import LIFETIME_VALUE
@@ -22,6 +23,7 @@ __all__ = [
     "BUY_AGAIN",
     "CHURN",
     "CLIMATE",
+    "CONTRACT_CHURN",
     "DIGITS",
     "DISCOVER",
     "DIVISIONS",
@@ -52,6 +54,7 @@ OUTPUTS: Final[dict[str, Output]] = {
         RFM,
         LIFETIME_VALUE,
         CHURN,
+        CONTRACT_CHURN,
         PRICE_SENSITIVITY,
         TASTE,
         SENSITIVE_TASTE,

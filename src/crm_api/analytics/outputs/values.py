@@ -47,6 +47,7 @@ class Output:
     key: what a row is about besides the customer, of models that say several things of each; in every row.
     is_sensitive: told only for a purpose that the deployment names, of customers who agreed to it.
     empty: what to say of a run without rows, a sentence without its end.
+    of_purchases: whether the touchpoints that it rests on are purchases and refunds, and are summed up as such.
     subject: what a row is about instead of a customer, of models that say nothing of customers; in every row.
     """
 
@@ -63,6 +64,7 @@ class Output:
     is_sensitive: bool = False
     subject: Value | None = None
     empty: str = "No purchase was found before {as_of}"
+    of_purchases: bool = True
 
     @property
     def all_values(self) -> tuple[Value, ...]:
