@@ -24,6 +24,8 @@ PROMISES = {
         '"summary":{"received":3,"created":1,"updated":1,"repeated":0,"rejected":1}',
         '"summary":{"received":1,"created":1,"updated":0,"repeated":0,"rejected":0}',
         "id,kind,display_name,given_name",
+        '"dry_run": true, "selected": ',
+        '"dry_run": false, "selected": ',
         '"withheld":[]',
         '"customer":null,"consents":null,"scores":null,"segments":null,"last_touches":{"as_of":',
     ),
