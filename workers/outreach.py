@@ -88,6 +88,8 @@ class Mailer:
     def __init__(self, api: ApiClient, gateway: Gateway) -> None:
         self._api, self._gateway = api, gateway
         self._stopping = asyncio.Event()
+        self._more = asyncio.Event()
+        """There is more to hand over than the lanes that are at work can take: those at rest are wanted."""
         self._api_away = False
 
     async def run(self) -> None:
@@ -99,9 +101,12 @@ class Mailer:
     def stop(self) -> None:
         """Claim no more."""
         self._stopping.set()
+        self._more.set()
 
     async def _work(self, phase: float) -> None:
-        """Work in one lane; with nothing to do ask every tick, after each of the other lanes has asked in its turn."""
+        """Work in one lane; with nothing to do ask every tick, after each of the other lanes has asked in its turn, and
+        at once when one of them found more than it can take.
+        """
         lane = _Lane()
         while not (self._stopping.is_set() and lane.is_empty):
             try:
@@ -118,12 +123,13 @@ class Mailer:
                 lane.let_refused_go(for_good=True)
                 did_something = False
             if not did_something:
+                self._more.clear()
                 await self._rest(TICK_SECONDS - (time.monotonic() - phase) % TICK_SECONDS)
 
     async def _rest(self, seconds: float) -> None:
+        """Wait, but no longer than until another lane found more than it can take, or the worker stops."""
         try:
-            async with asyncio.timeout(seconds):
-                await self._stopping.wait()
+            await asyncio.wait_for(self._more.wait(), seconds)
         except TimeoutError:
             return
 
@@ -138,6 +144,10 @@ class Mailer:
             claim=0 if self._stopping.is_set() else MOST_CLAIMED,
         )
         lane.let_go()
+        if answer.claimed is not None and len(answer.claimed.data) == MOST_CLAIMED:
+            self._more.set()
+        else:
+            self._more.clear()
         preparing = asyncio.create_task(self._next_batch(answer.claimed))
         if batch is not None:
             lane.report = await self._handed_over(batch, set(answer.allowed or ()), began + batch.lease_seconds)
