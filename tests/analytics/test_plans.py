@@ -63,6 +63,22 @@ async def test_a_day_is_left_out_while_a_run_is_under_way(api: Api, database: Da
     assert len(await tick(api, database)) == 2
 
 
+async def test_planned_runs_are_about_the_audience_of_the_plan(api: Api, database: Database) -> None:
+    asked = {"parameters": {"currency": "EUR"}, "audience": 'tags has "club"'}
+    plan = await api.put("/v1/analytics/plans/rfm", asked)
+    assert (plan["audience"], plan["audience_text"]) == ({"field": "tags", "has": "club"}, 'tags has "club"')
+    assert (await api.get("/v1/analytics/plans"))["data"] == [plan]
+    [run] = await tick(api, database)
+    assert (run["audience"], run["audience_text"]) == (plan["audience"], plan["audience_text"])
+    everybody = await api.put("/v1/analytics/plans/rfm", {"parameters": {"currency": "EUR"}})
+    assert (everybody["audience"], everybody["audience_text"]) == (None, None)
+    await api.post(f"{run['job']}/cancel")
+    assert [each["audience"] for each in await tick(api, database)] == [None, plan["audience"]]
+    wrong = {**asked, "audience": {"field": "tag", "has": "club"}}
+    refused = await api.put("/v1/analytics/plans/rfm", wrong, expect=problem("invalid-audience", 422))
+    assert refused["errors"][0]["pointer"].startswith("/audience")
+
+
 async def test_a_plan_that_is_not_enabled_starts_nothing(api: Api, database: Database) -> None:
     await api.put("/v1/analytics/plans/rfm", {"parameters": {"currency": "EUR"}})
     changed = await api.put("/v1/analytics/plans/rfm", {"parameters": {"currency": "EUR"}, "enabled": False})

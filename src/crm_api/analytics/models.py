@@ -111,6 +111,8 @@ class AnalyticsPlan(Base):
 
     model: Mapped[str] = mapped_column(primary_key=True)
     parameters: Mapped[dict[str, Any]]
+    audience: Mapped[dict[str, Any] | None]
+    """About which customers its runs are; none: everybody."""
     at: Mapped[str]
     """Time of day, HH:MM, in the business's zone."""
     enabled: Mapped[bool]

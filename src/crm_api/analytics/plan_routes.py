@@ -6,10 +6,12 @@ from fastapi import APIRouter, Query, Request, Security
 from starlette.responses import Response
 
 from ..access import Principal, authorize, authorize_once
+from ..audience.problems import InvalidAudience
 from ..core.db import Reads, Session
 from ..core.problems import problems
 from ..core.read import answer
 from ..core.route import Route
+from ..customers.catalog import FieldCatalog
 from . import operations, queries
 from .outputs import OUTPUTS, TASTES, Output
 from .plan_schemas import WISHES, PlanList, PlanListParams, PlanRead, PlanWish
@@ -32,10 +34,12 @@ async def list_analytics_plans(
 def _add_planning(output: Output) -> None:
     """Add the operation that plans a model."""
 
-    async def put_plan(request: Request, wish: PlanWish, session: Session, who: CanWrite) -> Response:
+    async def put_plan(
+        request: Request, wish: PlanWish, session: Session, who: CanWrite, catalog: FieldCatalog
+    ) -> Response:
         settings = request.app.state.settings
         zone, purpose = settings.zone, settings.sensitive_taste_purpose
-        plan = await operations.put_plan(session, output.model, wish, zone, purpose, by=who.client_id)
+        plan = await operations.put_plan(session, output.model, wish, zone, purpose, catalog, by=who.client_id)
         return answer(queries.plan_document(plan, zone))
 
     put_plan.__annotations__["wish"] = WISHES[output.model]
@@ -45,11 +49,12 @@ def _add_planning(output: Output) -> None:
         methods=["PUT"],
         operation_id=f"put_{output.model}_plan",
         summary=f"Plan {output.title} runs",
-        description=f"Have `{output.model}` computed every day by itself, in place of the plan there was. When a run "
+        description=f"Have `{output.model}` computed every day by itself, in place of the plan there was, over all "
+        "customers or those an `audience` means on the day. When a run "
         "of the model is still under way at that time, the day is left out. Runs say who planned them.\n\n"
         "Scope: analytics:write.",
         response_model=PlanRead,
-        responses=problems(SensitiveTaste) if output.model in TASTES else None,
+        responses=problems(InvalidAudience, *([SensitiveTaste] if output.model in TASTES else [])),
     )
 
 

@@ -5,6 +5,7 @@ from uuid import UUID
 
 from pydantic import ConfigDict, Field, create_model
 
+from ..audience.tree import Tree
 from ..core.schemas import Input, Instant, Output, Params
 from . import outputs
 from .parameters import EXAMPLES, PARAMETERS, RunParameters
@@ -18,6 +19,10 @@ class PlanWish(Input):
     parameters: Annotated[
         RunParameters, Field(description="As of a run, without `as_of`, which is the day of each run")
     ]
+    audience: Annotated[
+        Tree | None,
+        Field(description="About which customers its runs are; null: everybody. Each run looks anew who is meant"),
+    ] = None
     at: Annotated[
         str,
         Field(
@@ -33,6 +38,8 @@ class PlanRead(Output):
 
     model: Model
     parameters: dict[str, Any]
+    audience: Annotated[dict[str, Any] | None, Field(description="About which customers; null: everybody")]
+    audience_text: Annotated[str | None, Field(description="The same, for people to read")]
     at: Annotated[str, Field(description="Time of day in the business's zone")]
     time_zone: str
     enabled: bool
@@ -47,6 +54,8 @@ class PlanRead(Output):
                 {
                     "model": "rfm",
                     "parameters": {"currency": "EUR", "kinds": ["order.placed", "order.refunded"]},
+                    "audience": {"field": "tags", "has": "club"},
+                    "audience_text": 'tags has "club"',
                     "at": "02:00",
                     "time_zone": "Europe/Berlin",
                     "enabled": True,

@@ -108,14 +108,19 @@ async def written_run(session: AsyncSession, run_id: UUID) -> Document:
 def document(row: Mapping[str, Any]) -> Document:
     """Answer a row as the object callers see."""
     found = dict(row)
-    if isinstance(found["audience"], str):
-        found["audience"] = orjson.loads(found["audience"])
     for name in _AS_JSON:
         if isinstance(found[name], str):
             found[name] = raw_json(found[name])
-    found["audience_text"] = None if found["audience"] is None else print_text(read_tree(found["audience"]))
+    _tell_audience(found)
     found["job"] = f"/v1/jobs/{found['job_id']}"
     return found
+
+
+def _tell_audience(found: Document) -> None:
+    """Put the text of an audience beside it."""
+    if isinstance(found["audience"], str):
+        found["audience"] = orjson.loads(found["audience"])
+    found["audience_text"] = None if found["audience"] is None else print_text(read_tree(found["audience"]))
 
 
 FIRST_IDS_OF_RANGES: Final = Prepared(
@@ -342,4 +347,5 @@ def plan_document(row: Mapping[str, Any], zone: ZoneInfo) -> Document:
     found = {**row, "time_zone": zone.key}
     if isinstance(found["parameters"], str):
         found["parameters"] = raw_json(found["parameters"])
+    _tell_audience(found)
     return found

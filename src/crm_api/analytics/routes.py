@@ -41,7 +41,8 @@ async def start_analytics_run(
     """
     settings = request.app.state.settings
     purpose = settings.sensitive_taste_purpose
-    run = await operations.start_run(session, wish, settings.zone, purpose, by=who.client_id, catalog=catalog)
+    audience = await operations.approved(session, wish.audience, catalog)
+    run = await operations.start_run(session, wish, settings.zone, purpose, audience, by=who.client_id)
     document = await queries.written_run(session, run.id)
     return answer(document, status=202, headers={"Location": document["job"]})
 

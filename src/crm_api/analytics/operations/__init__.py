@@ -11,11 +11,12 @@ from .ending import RUN
 from .hold import find
 from .plan import planned_runs, put_plan
 from .publish import publish_run
-from .start import start_run
+from .start import approved, start_run
 from .store import store_rows
 
 __all__ = [
     "KINDS",
+    "approved",
     "begin_run",
     "decide_run",
     "find",

@@ -12,6 +12,7 @@ from sqlalchemy import exists, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from ...audience import Catalog
 from ...core.clock import now
 from ...core.problems import InvalidRequest, finding
 from ...core.trail import record
@@ -23,18 +24,25 @@ from ..problems import SensitiveTaste
 from ..rules import OPEN, next_time
 from ..run_requests import RunRequest
 from ..sensitive import check_asked
-from .start import start_run
+from .start import approved, start_run
 
 _NAME: Final = "analytics-plan"
 _REQUEST: Final[TypeAdapter[Any]] = TypeAdapter(RunRequest)
 
 
 async def put_plan(
-    session: AsyncSession, model: str, wish: PlanWish, zone: ZoneInfo, purpose: str | None, *, by: str
+    session: AsyncSession,
+    model: str,
+    wish: PlanWish,
+    zone: ZoneInfo,
+    purpose: str | None,
+    catalog: Catalog,
+    *,
+    by: str,
 ) -> dict[str, Any]:
     """Plan a model, or change its plan.
 
-    Errors: InvalidRequest for an `as_of`, which no two days share; SensitiveTaste.
+    Errors: InvalidRequest for an `as_of`, which no two days share; SensitiveTaste, InvalidAudience.
     """
     await check_asked(session, model, wish.parameters, purpose)
     if wish.parameters.as_of is not None:
@@ -42,7 +50,8 @@ async def put_plan(
         raise InvalidRequest(detail, errors=[finding("/parameters/as_of", "not-planned", detail)])
     at = now()
     parameters = wish.parameters.model_dump(mode="json", exclude={"as_of"})
-    told = {"parameters": parameters, "at": wish.at, "enabled": wish.enabled}
+    audience = await approved(session, wish.audience, catalog)
+    told = {"parameters": parameters, "audience": audience, "at": wish.at, "enabled": wish.enabled}
     values = {**told, "next_at": next_time(wish.at, zone, at) if wish.enabled else None}
     values |= {"updated_by": by, "updated_at": at}
     plan = insert(AnalyticsPlan).values(model=model, **values)
@@ -75,7 +84,7 @@ async def _start_due(zone: ZoneInfo, purpose: str | None, session: AsyncSession,
         return Step(done=False, counts={"left_out": 1})
     request = _REQUEST.validate_json(orjson.dumps({"model": plan.model, "parameters": plan.parameters}))
     try:
-        run = await start_run(session, request, zone, purpose, by=plan.updated_by)
+        run = await start_run(session, request, zone, purpose, plan.audience, by=plan.updated_by)
     except SensitiveTaste:  # the purpose it was planned for is named no more
         return Step(done=False, counts={"left_out": 1})
     plan.last_run_id = run.id

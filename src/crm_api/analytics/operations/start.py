@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from ...audience import Catalog, write_tree
+from ...audience import Audience, Catalog, write_tree
 from ...core.clock import now
 from ...core.ids import new_id
 from ...core.problems import InvalidRequest, finding
@@ -19,19 +19,26 @@ from ..run_requests import RunRequest
 from ..sensitive import check_asked
 from .ending import RUN
 
+Document = dict[str, Any]
+
+
+async def approved(session: AsyncSession, audience: Audience | None, catalog: Catalog) -> Document | None:
+    """Answer the audience of a run as it is kept. Errors: InvalidAudience."""
+    return None if audience is None else write_tree(await approve(session, audience, catalog, "/audience"))
+
 
 async def start_run(
     session: AsyncSession,
     wish: RunRequest,
     zone: ZoneInfo,
     purpose: str | None,
+    audience: Document | None,
     *,
     by: str,
-    catalog: Catalog | None = None,
 ) -> AnalyticsRun:
-    """Queue a run; `purpose` is the one that sensitive tastes are told for, `catalog` what an audience is checked by.
+    """Queue a run about an audience as it is kept; `purpose` is the one that sensitive tastes are told for.
 
-    Errors: InvalidRequest for a reference date in the future, SensitiveTaste, InvalidAudience.
+    Errors: InvalidRequest for a reference date in the future, SensitiveTaste.
     """
     await check_asked(session, wish.model, wish.parameters, purpose)
     at = now()
@@ -41,9 +48,6 @@ async def start_run(
         detail = f"today is {today} for the business; tomorrow is the latest date"
         raise InvalidRequest(detail, errors=[finding("/parameters/as_of", "in-the-future", detail)])
     parameters = {**wish.parameters.model_dump(), "as_of": as_of.isoformat(), "time_zone": zone.key}
-    audience = None
-    if wish.audience is not None and catalog is not None:
-        audience = write_tree(await approve(session, wish.audience, catalog, "/audience"))
     run_id = new_id()
     job = await enqueue(session, RUN, {"run_id": str(run_id), "model": wish.model}, by=by)
     run = AnalyticsRun(
