@@ -369,3 +369,9 @@ async def test_who_names_no_model_is_told_all_of_them(api: Api, model: dict[str,
     [wrong] = refused["errors"]
     assert wrong["pointer"] == "/model"
     assert not model or wrong["detail"] == f"models are {', '.join(OUTPUTS)}"
+
+
+async def test_a_day_among_the_parameters_is_kept_as_it_is_written(api: Api) -> None:
+    wish = {"model": "contract_churn", "parameters": {"as_of": "2026-01-31", "watched_from": "2025-03-01"}}
+    run = await api.post("/v1/analytics/runs", wish, expect=202)
+    assert run["parameters"]["watched_from"] == "2025-03-01"

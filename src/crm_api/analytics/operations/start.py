@@ -47,7 +47,7 @@ async def start_run(
     if rules.is_too_late(as_of, today):
         detail = f"today is {today} for the business; tomorrow is the latest date"
         raise InvalidRequest(detail, errors=[finding("/parameters/as_of", "in-the-future", detail)])
-    parameters = {**wish.parameters.model_dump(), "as_of": as_of.isoformat(), "time_zone": zone.key}
+    parameters = {**wish.parameters.model_dump(mode="json"), "as_of": as_of.isoformat(), "time_zone": zone.key}
     run_id = new_id()
     job = await enqueue(session, RUN, {"run_id": str(run_id), "model": wish.model}, by=by)
     run = AnalyticsRun(
