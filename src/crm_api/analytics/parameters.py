@@ -36,6 +36,14 @@ Departments = Annotated[
 ]
 
 
+BacktestDays = Annotated[
+    int,
+    Field(
+        ge=7, le=1825, description="The last so many days before `as_of` are held back, and predicted to be judged by"
+    ),
+]
+
+
 class RunParameters(Input):
     """What a run of any model is asked for."""
 
@@ -89,14 +97,7 @@ class LifetimeValueParameters(Parameters):
     unit: Annotated[
         Literal["day", "order"], Field(description="What one purchase is: a day with one, or each order")
     ] = "day"
-    backtest_days: Annotated[
-        int,
-        Field(
-            ge=7,
-            le=1825,
-            description="The last so many days before `as_of` are held back, and predicted to be judged by",
-        ),
-    ] = 90
+    backtest_days: BacktestDays = 90
 
 
 class ChurnParameters(Parameters):
@@ -146,9 +147,7 @@ class PriceSensitivityParameters(Parameters):
     ] = 0.9
     min_lines: Annotated[int, Field(ge=2, le=1000, description="Order lines it takes to be judged")] = 20
     without_departments: Departments = ()
-    backtest_days: Annotated[
-        int, Field(ge=7, le=1825, description="The last so many days before `as_of` are held back, and predicted")
-    ] = 90
+    backtest_days: BacktestDays = 90
 
 
 Node = Annotated[str, StringConstraints(min_length=1, max_length=200)]
@@ -198,9 +197,7 @@ class SubjectParameters(TouchpointParameters):
         AfterValidator(_no_subject_twice),
     ]
     min_lines: Annotated[int, Field(ge=2, le=1000, description="Order lines it takes to be judged")] = 20
-    backtest_days: Annotated[
-        int, Field(ge=7, le=1825, description="The last so many days before `as_of` are held back, and predicted")
-    ] = 90
+    backtest_days: BacktestDays = 90
 
 
 class TasteParameters(SubjectParameters):
@@ -273,9 +270,6 @@ class GrowthParameters(Parameters):
 
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200)]
-BacktestDays = Annotated[
-    int, Field(ge=7, le=1825, description="The last so many days before `as_of` are held back, and looked at")
-]
 
 
 class ItemParameters(Parameters):
