@@ -6,7 +6,6 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
-from aiosmtpd.smtp import AuthResult
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -37,8 +36,8 @@ def secured(certificate: Path, seen: list[Any]) -> SmtpSink:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
 
-    def authenticate(server: Any, session: Any, envelope: Any, mechanism: str, data: Any) -> AuthResult:
-        seen.append((data.login, data.password, session.ssl is not None))
-        return AuthResult(success=data.password == PASSWORD.encode(), handled=False)
+    def authenticate(user: bytes, password: bytes, is_secure: bool) -> bool:
+        seen.append((user, password, is_secure))
+        return password == PASSWORD.encode()
 
-    return SmtpSink(tls_context=context, require_starttls=True, auth_required=True, authenticator=authenticate)
+    return SmtpSink(tls_context=context, authenticate=authenticate)

@@ -270,7 +270,7 @@ async def test_addresses_beyond_ascii(sink: SmtpSink, gateway: SmtpGateway) -> N
     assert (await gateway.hand_over(message, SENDER, "ann@bücher.example", soon())).result == "sent"
     assert (await gateway.hand_over(message, SENDER, "änn@example.org", soon())).result == "sent"
     assert set(sink.counts()) == {"ann@xn--bcher-kva.example", "änn@example.org"}
-    with SmtpSink(enable_SMTPUTF8=False) as plain:
+    with SmtpSink(smtputf8=False) as plain:
         old = SmtpGateway(SmtpServer.at(plain.url))
         assert (await old.hand_over(message, SENDER, "änn@example.org", soon())).result == "failed"
         assert (await old.hand_over(message, SENDER, ANN, soon())).result == "sent"
