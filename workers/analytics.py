@@ -68,7 +68,8 @@ _SETTLE_SECONDS: Final = 1.0
 _READ, _COMPUTED, _WRITTEN = 0.8, 0.85, 0.98
 """How far the work has come when everything was read, computed, written."""
 log = structlog.get_logger()
-_FINAL: Final = frozenset({"run-not-open", "run-superseded"})
+_FINAL: Final = frozenset({"run-not-open", "run-superseded", "invalid-audience", "sensitive-taste"})
+"""Refusals that no further attempt would change; the last two of what was right when the run was asked for."""
 
 
 async def compute_run(
@@ -79,7 +80,7 @@ async def compute_run(
         return await _Computation(api, job, report).run(customers)
     except ApiProblem as problem:
         if problem.code in _FINAL:
-            raise CannotBeDone(problem.detail) from None
+            raise CannotBeDone(f"{problem.code}: {problem.detail}") from None
         raise
 
 

@@ -8,11 +8,13 @@ from httpx import ASGITransport, AsyncClient
 
 from crm_api.app import create_app
 from crm_api.client import ApiClient
+from crm_api.core.db import Database
 from crm_api.settings import Settings
 from workers.hands import SCOPES
 
 from ..calling import Api, problem
 from .conftest import given
+from .test_plans import tick
 from .test_taste import ASKED, CUSTOMERS, SUBJECTS, trade
 from .working import AS_OF, work
 
@@ -29,7 +31,9 @@ class Allowed:
 
     async def compute(self) -> Any:
         wish = {"model": MODEL, "parameters": {"as_of": AS_OF, **given({**ASKED, "model": None})}}
-        run = await self.api.post("/v1/analytics/runs", wish, expect=202)
+        return await self.work(await self.api.post("/v1/analytics/runs", wish, expect=202))
+
+    async def work(self, run: dict[str, Any]) -> Any:
         await work(self._hands, run)
         return await self.api.get(f"/v1/analytics/runs/{run['id']}")
 
@@ -130,3 +134,28 @@ async def test_only_who_agreed_is_told_of(api: Api, allowed: Allowed) -> None:
     await api.get(f"/v1/scores/{MODEL}", expect=OFF)
     await api.get(explain, expect=OFF)
     await api.post("/v1/segments/preview", {"definition": FIELD}, expect=problem("invalid-audience", 422))
+
+
+async def test_a_plan_whose_audience_means_nothing_any_more_fails_and_goes_on(
+    api: Api, allowed: Allowed, hands: ApiClient, database: Database
+) -> None:
+    """The deployment names the purpose no more, so that the field is gone; a plan that asked for it says so each day,
+    and all is well once the purpose is back.
+    """
+    await trade(api)
+    await api.put("/v1/purposes/diet", {"label": "Meals that suit", "needs_consent": True}, expect=201)
+    plan = {"parameters": {"currency": "USD"}, "audience": f"not {FIELD}"}
+    await allowed.api.put("/v1/analytics/plans/rfm", plan, expect=200)
+    for day in (1, 2):
+        runs = await tick(api, database)
+        assert len(runs) == day
+        await work(hands, runs[0])
+        failed = await api.get(f"/v1/analytics/runs/{runs[0]['id']}")
+        assert (failed["state"], failed["problem"]["code"]) == ("failed", "job-failed")
+        assert "invalid-audience: " in failed["problem"]["detail"]
+        assert f"{MODEL}.avoids" in failed["problem"]["detail"]
+    await api.get("/v1/scores/rfm", expect=problem("nothing-published", 404))
+    [later] = (await api.get("/v1/analytics/plans"))["data"]
+    assert (later["enabled"], later["last_run_id"]) == (True, failed["id"])
+    run = await allowed.work((await tick(allowed.api, database))[0])
+    assert (run["state"], run["row_count"]) == ("published", CUSTOMERS), run
