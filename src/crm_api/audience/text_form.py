@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, GetJsonSchemaHandler, ValidationError, ValidatorFunctionWrapHandler
 from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError
+from pydantic_core import CoreSchema, ErrorDetails, InitErrorDetails, PydanticCustomError
 
 from .bounds import LONGEST_AUDIENCE, bounded
 from .parse_text import parse_text
@@ -51,12 +51,17 @@ def read_text(text: str, read: ValidatorFunctionWrapHandler) -> Any:
         tree = read(bounded(written))
     except ValidationError as wrong:
         found = [
-            InitErrorDetails(type=_error(each["type"], each["msg"], written.find(each["loc"])), input=text)
+            InitErrorDetails(type=_error(each["type"], _told(each), written.find(each["loc"])), input=text)
             for each in wrong.errors(include_url=False)
         ]
         raise ValidationError.from_exception_data("audience", found) from None
     tree.__dict__["written"] = written
     return tree
+
+
+def _told(error: ErrorDetails) -> str:
+    """Say what is wrong with the tree in words for those who wrote text, who know no keys."""
+    return "It cannot be compared like this" if error["type"] == "extra_forbidden" else error["msg"]
 
 
 def _error(code: str, detail: str, place: Place, nearest: str | None = None) -> PydanticCustomError:

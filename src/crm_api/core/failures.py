@@ -1,12 +1,14 @@
 """Turns whatever was raised into a problem: wrong input with pointers, missing paths, a database that is away."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Final
 
 import asyncpg
 import orjson
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
@@ -14,6 +16,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from .json_door import escaped_token
+from .known_names import explained
 from .problems import (
     InternalError,
     InvalidRequest,
@@ -103,13 +106,30 @@ def _methods_of(request: Request) -> set[str]:
 
 async def _answer_invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101  # the handler is registered for nothing else
-    problem = InvalidRequest(errors=request_findings(error.errors(), error.body))
+    errors = error.errors()
+    parts = _parts_of(request.scope.get("route")) if any(each["type"] == "extra_forbidden" for each in errors) else {}
+    problem = InvalidRequest(errors=request_findings(errors, error.body, parts))
     problem.detail = problem.errors[0]["detail"] if problem.errors else problem.title
     return _answered(request, problem)
 
 
-def request_findings(errors: Sequence[Mapping[str, Any]], body: Any) -> list[dict[str, Any]]:
-    """Rewrite pydantic's findings on a request as ours: which part, which pointer, which code."""
+def _parts_of(route: Any) -> dict[str, Any]:
+    """Answer the types of what a route takes: of its body, of its query."""
+    if not isinstance(route, APIRoute):
+        return {}
+    parts = {"query": route.dependant.query_params[0]} if route.dependant.query_params else {}
+    if route.body_field is not None:
+        parts["body"] = route.body_field
+    return {part: field.field_info.annotation for part, field in parts.items()}
+
+
+def request_findings(
+    errors: Sequence[Mapping[str, Any]], body: Any, parts: Mapping[str, Any] = MappingProxyType({})
+) -> list[dict[str, Any]]:
+    """Rewrite pydantic's findings on a request as ours: which part, which pointer, which code.
+
+    parts: the types of body and query, for those who misspelled a name.
+    """
     tree = _parsed(body)
     found = []
     for error in errors[:_MOST_FINDINGS]:
@@ -121,7 +141,8 @@ def request_findings(errors: Sequence[Mapping[str, Any]], body: Any) -> list[dic
         )
         code = str(error["type"]).replace("_", "-")
         more = {name: value for name, value in error.get("ctx", {}).items() if name in _PLACES}
-        found.append({**finding(place, code, str(error["msg"]), part=str(part)), **more})
+        detail = explained({**error, "loc": steps}, parts.get(str(part)))
+        found.append({**finding(place, code, detail, part=str(part)), **more})
     return found
 
 

@@ -18,6 +18,7 @@ from pydantic import AwareDatetime, BaseModel, TypeAdapter, ValidationError
 
 from .failures import pointer
 from .json_door import DEEPEST, admit, read_tree
+from .known_names import explained
 from .problems import InvalidRequest, Problem
 from .upload import Record
 
@@ -32,6 +33,7 @@ class LineReader(Generic[Row]):
     """Reads lines as rows of a model. Its validators may change values, but must not add keys to dictionaries."""
 
     def __init__(self, model: type[Row]) -> None:
+        self._model = model
         self._validate = TypeAdapter(model).validator.validate_json
 
     def read(self, records: Sequence[Record]) -> list[Row | Problem]:
@@ -45,7 +47,7 @@ class LineReader(Generic[Row]):
                     found.append(validate(record))
                     valid.append(record)
                 except ValidationError as error:
-                    found.append(_refusal(record, error))
+                    found.append(_refusal(record, error, self._model))
             else:
                 found.append(record)
         if _are_clear(valid, [row for row in found if not isinstance(row, Problem)]):
@@ -75,7 +77,7 @@ def _checked(line: bytes, row: Row) -> Row | Problem:
     return row
 
 
-def _refusal(line: bytes, error: ValidationError) -> Problem:
+def _refusal(line: bytes, error: ValidationError, model: type[BaseModel]) -> Problem:
     try:
         tree = read_tree(line)
     except Problem as problem:
@@ -84,7 +86,7 @@ def _refusal(line: bytes, error: ValidationError) -> Problem:
         {
             "pointer": pointer(found["loc"], tree, found["type"]),
             "code": found["type"].replace("_", "-"),
-            "detail": found["msg"],
+            "detail": explained(found, model),
         }
         for found in error.errors(include_url=False, include_context=False)[:_MOST_FINDINGS]
     ]

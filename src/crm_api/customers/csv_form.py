@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from ..core.csv_records import CsvForm, RowMaker, column_problem
-from .custom_values import Declaration, nearest_hint
+from ..core.known_names import nearest_hint
+from .custom_values import Declaration
 
 _PLAIN: Final = (
     "kind",

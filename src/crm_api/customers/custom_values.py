@@ -1,11 +1,11 @@
 """Values of custom fields: of their declared type, and in the form audiences compare."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
-from difflib import get_close_matches
 from typing import Any, Literal
 
+from ..core.known_names import nearest_hint
 from ..core.text import normalized
 
 CustomFieldType = Literal["text", "integer", "number", "boolean", "date", "choice"]
@@ -62,12 +62,6 @@ def _expected(field: Declaration, value: Any) -> str:
         return f"{field.key} is one of {', '.join(choices[:20])}{near}"
     told = {"text": "text", "integer": "a whole number", "number": "a number", "boolean": "true or false"}
     return f"{field.key} is {told.get(field.type, 'a date as YYYY-MM-DD')}"
-
-
-def nearest_hint(name: str, names: Iterable[str]) -> str:
-    """Suggest the name most like one that is not known."""
-    near = get_close_matches(name, list(names), n=1)
-    return f"; did you mean {near[0]}?" if near else ""
 
 
 def _is_date(value: str) -> bool:
