@@ -231,6 +231,66 @@ async def test_an_envelope_goes_out_at_once_where_the_server_takes_it() -> None:
     assert parts[0] == f"MAIL FROM:<{SENDER}>\r\nRCPT TO:<{ANN}>\r\nDATA\r\n".encode()
 
 
+async def test_the_next_envelope_goes_out_with_a_message_where_the_server_takes_it() -> None:
+    """This server answers a message only when the next envelope is there, and closes instead of answering that."""
+    parts: list[bytes] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"220 hello\r\n")
+        await reader.readline()
+        writer.write(b"250-hello\r\n250 PIPELINING\r\n")
+        await reader.readuntil(b"DATA\r\n")
+        writer.write(b"250 fine\r\n250 fine\r\n354 go on\r\n")
+        parts.append(await reader.readuntil(b"\r\n.\r\n"))
+        if len(parts) == 1:
+            parts.append(await reader.readuntil(b"DATA\r\n"))
+        writer.write(b"250 taken\r\n")
+        await asyncio.sleep(0.05)
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        gateway = SmtpGateway(SmtpServer.at(f"smtp://127.0.0.1:{port}"), connections=1)
+        found = await asyncio.gather(hand_over(gateway), hand_over(gateway, "bob@example.org"))
+        assert [outcome for _, outcome in found] == [Outcome("sent", 250, "taken")] * 2
+        await gateway.close()
+    assert parts[1] == f"MAIL FROM:<{SENDER}>\r\nRCPT TO:<bob@example.org>\r\nDATA\r\n".encode()
+    assert [found[number][0].encode() in parts[place] for number, place in enumerate((0, 2))] == [True, True]
+
+
+async def test_only_the_message_is_unknown_and_not_the_next_envelope(sink: SmtpSink) -> None:
+    gateway = SmtpGateway(SmtpServer.at(sink.url), connections=1)
+    sink.behavior.drop_first = 1
+    recipients = [f"c{number}@example.org" for number in range(4)]
+    found = await asyncio.gather(*(hand_over(gateway, to) for to in recipients), return_exceptions=True)
+    assert isinstance(found[0], HandOverUnknown)
+    assert [each[1].result for each in found if isinstance(each, tuple)] == ["sent"] * 3
+    assert sink.counts() == dict.fromkeys(recipients, 1)
+    assert sink.connection_count == 2
+    await gateway.close()
+
+
+async def test_a_refused_envelope_is_told_of_its_own_message(sink: SmtpSink) -> None:
+    gateway = SmtpGateway(SmtpServer.at(sink.url), connections=1)
+    sink.behavior.reject = {"c1@example.org", "c2@example.org"}
+    found = await asyncio.gather(*(hand_over(gateway, f"c{number}@example.org") for number in range(4)))
+    assert [outcome.result for _, outcome in found] == ["sent", "bounced", "bounced", "sent"]
+    assert (set(sink.counts()), sink.connection_count) == ({"c0@example.org", "c3@example.org"}, 1)
+    await gateway.close()
+
+
+async def test_a_message_that_is_cancelled_when_its_envelope_is_out_does_not_follow(sink: SmtpSink) -> None:
+    gateway = SmtpGateway(SmtpServer.at(sink.url), connections=1)
+    sink.behavior.delay_seconds = 0.5
+    tasks = [asyncio.create_task(hand_over(gateway, f"c{number}@example.org")) for number in range(3)]
+    await asyncio.sleep(0.25)
+    assert sink.counts() == {"c0@example.org": 1}, "the others wait for the answer to this one"
+    tasks[1].cancel()
+    assert [(await tasks[number])[1].result for number in (0, 2)] == ["sent", "sent"]
+    assert sink.counts() == dict.fromkeys(["c0@example.org", "c2@example.org"], 1)
+    await gateway.close()
+
+
 @pytest.mark.parametrize("refused", ["MAIL", "RCPT"])
 async def test_a_message_that_is_wanted_without_its_envelope_is_not_sent(refused: str) -> None:
     """Such a server takes whatever follows as the message (RFC 2920, section 3.1)."""

@@ -4,8 +4,9 @@ import asyncio
 import re
 import socket
 import time
+from collections import deque
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Literal, cast
 from urllib.parse import unquote, urlsplit
 
@@ -15,7 +16,7 @@ from crm_api.outreach.rendering import RenderRefused
 
 from .mime import mail_address
 from .outcome import HandOverUnknown, Outcome
-from .smtp_dialogue import CLOSING, Broken, Dialogue, Reply
+from .smtp_dialogue import CLOSING, Broken, Dialogue
 
 _ADVICE: Final = "write it as smtp://user:password@host:port, or smtps:// for TLS from the first byte on; %40 is an @"
 StartTls = Literal["auto", "always", "never"]
@@ -26,6 +27,7 @@ _LEAST_LEFT_SECONDS: Final = 0.5
 _REST_SECONDS: Final = 1.0
 _LONGEST_TEXT: Final = 300
 _GO_ON: Final = 354
+_STEPS: Final = ("MAIL", "RCPT", "DATA")
 _NO_SUCH_MAILBOX: Final = frozenset({550, 551, 553})
 _NO_MAILBOX_ENHANCED: Final = frozenset(
     {"5.1.0", "5.1.1", "5.1.2", "5.1.3", "5.1.4", "5.1.6", "5.1.10", "5.2.0", "5.2.1"}
@@ -83,22 +85,73 @@ class SmtpServer:
         )
 
 
+@dataclass(slots=True, eq=False)
+class _Mail:
+    """A message that waits for its turn, or has it."""
+
+    message: bytes
+    sender: str
+    recipient: str
+    until: float
+    outcome: asyncio.Future[Outcome]
+    is_waiting: bool = True
+
+    @property
+    def envelope(self) -> tuple[bytes, bytes, bytes]:
+        """What is said before the message itself."""
+        options = "" if self.is_ascii else " SMTPUTF8 BODY=8BITMIME"
+        return (
+            f"MAIL FROM:<{self.sender}>{options}\r\n".encode(),
+            f"RCPT TO:<{self.recipient}>\r\n".encode(),
+            b"DATA\r\n",
+        )
+
+    @property
+    def is_ascii(self) -> bool:
+        """Whether every mail server takes its addresses."""
+        return self.sender.isascii() and self.recipient.isascii()
+
+    @property
+    def left(self) -> float:
+        """Seconds until an answer is needed."""
+        return self.until - time.monotonic()
+
+    def end(self, outcome: Outcome) -> None:
+        """Tell what became of it."""
+        if not self.outcome.done():
+            self.outcome.set_result(outcome)
+
+    def fail(self, error: Exception) -> None:
+        """Tell why nobody knows what became of it."""
+        if not self.outcome.done():
+            self.outcome.set_exception(error)
+
+    def give_up(self) -> None:
+        """Stop waiting for a connection."""
+        if self.is_waiting:
+            self.end(Outcome("deferred", None, "no connection was free in time"))
+
+
 @dataclass(slots=True)
 class _Line:
     """An open connection, and what the server can do."""
 
     dialogue: Dialogue
     takes_many: bool
-    """Commands at once (RFC 2920): an envelope costs one round trip instead of three."""
+    """Commands at once (RFC 2920): with the end of a message goes the envelope of the next, and all of it costs one
+    round trip instead of four."""
     takes_utf8: bool
     """Addresses beyond ASCII (RFC 6531)."""
     sent: int = 0
-    used_at: float = 0.0
+    is_proven: bool = False
+    """It served before: when it fails, a message is worth another try on another one."""
+    used_at: float = field(default_factory=time.monotonic)
 
     @property
-    def is_worn(self) -> bool:
+    def is_good(self) -> bool:
+        """Whether it may be used once more."""
         idle = time.monotonic() - self.used_at
-        return not self.dialogue.is_open or self.sent >= _MOST_MESSAGES or idle > _LONGEST_IDLE_SECONDS
+        return self.dialogue.is_open and self.sent < _MOST_MESSAGES and idle <= _LONGEST_IDLE_SECONDS
 
 
 class _NotTaken(Exception):
@@ -110,17 +163,19 @@ class _NotTaken(Exception):
 
 
 class SmtpGateway:
-    """Hands messages over side by side, each over a connection that is used again."""
+    """Hands messages over side by side, over connections that are each used for one message after the other."""
 
     name = "smtp"
     can_look_up = False
 
     def __init__(self, server: SmtpServer, *, connections: int = 5, patience_seconds: float = 30.0) -> None:
         self._server, self._patience = server, patience_seconds
-        self._room = asyncio.Semaphore(connections)
+        self._connections = connections
+        self._waiting: deque[_Mail] = deque()
+        self._at_work: set[asyncio.Task[None]] = set()
         self._idle: list[_Line] = []
         self._local_name: str | None = None
-        self._away: tuple[float, Outcome] | None = None
+        self._away: tuple[float, tuple[str, int | None]] | None = None
 
     async def hand_over(self, message: bytes, sender: str, recipient: str, until: float) -> Outcome:
         """Hand a message over; see `Gateway`. Errors: HandOverUnknown."""
@@ -128,62 +183,90 @@ class SmtpGateway:
             sender, recipient = mail_address(sender), mail_address(recipient)
         except RenderRefused as refused:
             return Outcome("failed", None, str(refused))
+        loop = asyncio.get_running_loop()
+        mail = _Mail(message, sender, recipient, until, loop.create_future())
+        self._waiting.append(mail)
+        if len(self._at_work) < self._connections:
+            self._at_work.add(loop.create_task(self._work()))
+        giving_up = loop.call_later(max(mail.left, 0), mail.give_up)
         try:
-            async with asyncio.timeout(until - time.monotonic()):
-                await self._room.acquire()
-        except TimeoutError:
-            return Outcome("deferred", None, "no connection was free in time")
-        try:
-            return await self._with_a_line(message, sender, recipient, until)
+            return await mail.outcome
         finally:
-            self._room.release()
+            giving_up.cancel()
 
     async def look_up(self, message_id: str) -> bool:
         """Answer no: SMTP has no way to ask."""
         return False
 
     async def close(self) -> None:
-        """Say goodbye on the connections that are not in use."""
+        """Say goodbye on the connections that are not in use, and let go of the others."""
+        for task in self._at_work:
+            task.cancel()
         idle, self._idle = self._idle, []
         for line in idle:
             with suppress(Broken):
-                await line.dialogue.say(b"QUIT\r\n", 1)
+                line.dialogue.say(b"QUIT\r\n")
+                await line.dialogue.hear(1)
             line.dialogue.close()
 
-    async def _with_a_line(self, message: bytes, sender: str, recipient: str, until: float) -> Outcome:
-        """Use a connection that is open, and a new one if it turns out to be closed by the server meanwhile."""
-        while line := self._take_idle():
-            try:
-                return await self._use(line, message, sender, recipient, until)
-            except _NotTaken:
-                continue
-        if self._away is not None and time.monotonic() < self._away[0]:
-            return self._away[1]
+    def _next(self) -> _Mail | None:
+        """Answer the message whose turn it is; one without time is told so."""
+        while self._waiting:
+            mail = self._waiting.popleft()
+            mail.is_waiting = False
+            if mail.left < _LEAST_LEFT_SECONDS:
+                mail.end(Outcome("deferred", None, "no time is left"))
+            if not mail.outcome.done():
+                return mail
+        return None
+
+    def _put_back(self, mail: _Mail) -> None:
+        mail.is_waiting = True
+        self._waiting.appendleft(mail)
+
+    async def _work(self) -> None:
+        """Use one connection at a time for as long as messages wait."""
         try:
-            line = await self._open(until)
-        except (SMTPException, OSError, TimeoutError, ValueError) as error:
-            code = error.code if isinstance(error, SMTPResponseException) else None
-            outcome = Outcome("deferred", code, _shortened(f"the mail server cannot be reached: {_told(error)}"))
-            self._away = (time.monotonic() + _REST_SECONDS, outcome)
-            return outcome
-        self._away = None
-        try:
-            return await self._use(line, message, sender, recipient, until)
-        except _NotTaken as failed:
-            return failed.outcome
+            while mail := self._next():
+                try:
+                    line = self._take_idle() or await self._open(mail)
+                except _NotTaken as failed:
+                    mail.end(failed.outcome)
+                except Exception as error:  # the others must still be handed over
+                    mail.fail(error)
+                else:
+                    await self._use(line, mail)
+        finally:
+            self._at_work.discard(cast(asyncio.Task[None], asyncio.current_task()))
 
     def _take_idle(self) -> _Line | None:
         while self._idle:
             line = self._idle.pop()
-            if not line.is_worn:
+            if line.is_good:
                 return line
             line.dialogue.close()
         return None
 
-    async def _open(self, until: float) -> _Line:
+    async def _open(self, mail: _Mail) -> _Line:
+        """Open a connection in the time that a message has; a server that could not be reached is left alone for a
+        moment. Errors: _NotTaken.
+        """
+        if self._away is not None and time.monotonic() < self._away[0]:
+            raise _NotTaken(*self._away[1])
+        try:
+            line = await self._connected(min(self._patience, mail.left))
+        except (SMTPException, OSError, TimeoutError, ValueError) as error:
+            code = error.code if isinstance(error, SMTPResponseException) else None
+            why = (f"the mail server cannot be reached: {_told(error)}", code)
+            self._away = (time.monotonic() + _REST_SECONDS, why)
+            raise _NotTaken(*why) from error
+        self._away = None
+        return line
+
+    async def _connected(self, seconds: float) -> _Line:
         if self._local_name is None:
             self._local_name = await asyncio.to_thread(socket.getfqdn)
-        smtp = self._server.connection(self._local_name, min(self._patience, _left(until)))
+        smtp = self._server.connection(self._local_name, seconds)
         await smtp.connect()
         if smtp.is_ehlo_or_helo_needed:
             await smtp.ehlo()
@@ -192,92 +275,128 @@ class SmtpGateway:
         dialogue = Dialogue(cast(asyncio.Transport, smtp.protocol.transport))
         return _Line(dialogue, smtp.supports_extension("pipelining"), smtp.supports_extension("smtputf8"))
 
-    async def _use(self, line: _Line, message: bytes, sender: str, recipient: str, until: float) -> Outcome:
-        """Hand over by a connection, and keep it if it can be used again. Errors: _NotTaken, HandOverUnknown."""
-        dialogue, keeps = line.dialogue, False
+    async def _use(self, line: _Line, first: _Mail) -> None:
+        """Hand over by a connection for as long as it is good and messages wait, and then keep it if it still is."""
+        mail: _Mail | None = first
+        is_announced = False
         try:
-            outcome, keeps = await self._prepare(line, sender, recipient, until)
-            if outcome is None:
-                outcome = await _send(dialogue, message, until)
-                line.sent += 1
-            elif keeps:
-                keeps = await self._start_over(dialogue)
-        finally:
-            if keeps and dialogue.is_open:
-                line.used_at = time.monotonic()
+            while mail is not None:
+                following = await self._hand_over_one(line, mail, is_announced=is_announced)
+                is_announced = following is not None
+                mail = following or (self._next() if line.is_good else None)
+            if line.is_good:
                 self._idle.append(line)
             else:
-                dialogue.close()
-        return outcome
+                line.dialogue.close()
+        except BaseException as error:
+            line.dialogue.close()
+            if mail is None or not isinstance(error, Exception):
+                raise
+            mail.fail(error)
 
-    async def _prepare(self, line: _Line, sender: str, recipient: str, until: float) -> tuple[Outcome | None, bool]:
-        """Do everything before the message itself; answers why it cannot be sent, and if the connection is still good.
-
-        Errors: _NotTaken.
-        """
-        options = ""
-        if not f"{sender}{recipient}".isascii():
-            if not line.takes_utf8:
-                return Outcome("failed", None, "the mail server takes no addresses beyond ASCII"), True
-            options = " SMTPUTF8 BODY=8BITMIME"
-        words = [f"MAIL FROM:<{sender}>{options}\r\n".encode(), f"RCPT TO:<{recipient}>\r\n".encode(), b"DATA\r\n"]
+    async def _hand_over_one(self, line: _Line, mail: _Mail, *, is_announced: bool) -> _Mail | None:
+        """Hand one message over; answers the next one, if its envelope went out with this message."""
+        if not (mail.is_ascii or line.takes_utf8):
+            mail.end(Outcome("failed", None, "the mail server takes no addresses beyond ASCII"))
+            return None
         try:
-            if line.takes_many:
-                said = await self._say(line.dialogue, until, *words)
+            refusal = await self._introduce(line, mail, is_announced=is_announced)
+            if refusal is None:
+                return await self._send(line, mail)
+        except _NotTaken as failed:
+            line.dialogue.close()
+            if line.is_proven:
+                self._put_back(mail)
             else:
-                said = []
-                while words and all(_is_yes(reply.code) for reply in said):
-                    said += await self._say(line.dialogue, until, words.pop(0))
-        except (Broken, TimeoutError) as error:
-            raise _NotTaken(f"the connection failed: {_told(error)}") from error
-        refusal = _envelope_refused(said)
-        # The server may want a message whose envelope it refused; then nothing but a message could follow.
-        return refusal, refusal is None or said[-1].code != _GO_ON
+                mail.end(failed.outcome)
+            return None
+        line.is_proven = True
+        await self._start_over(line)
+        mail.end(refusal)
+        return None
 
-    async def _say(self, dialogue: Dialogue, until: float, *words: bytes) -> list[Reply]:
-        left = _left(until)
-        if left < _LEAST_LEFT_SECONDS:
-            raise TimeoutError("no time is left")
-        said = await dialogue.say(b"".join(words), min(self._patience, left), len(words))
-        if said[-1].code == CLOSING:
-            raise _NotTaken(said[-1].text, CLOSING)
-        return said
-
-    async def _start_over(self, dialogue: Dialogue) -> bool:
-        """Say whether the server is ready for another message after it refused one."""
+    async def _introduce(self, line: _Line, mail: _Mail, *, is_announced: bool) -> Outcome | None:
+        """Do everything before the message itself; answers why it cannot be sent. Errors: _NotTaken."""
+        refusal: Outcome | None = None
         try:
-            return _is_yes((await dialogue.say(b"RSET\r\n", self._patience))[0].code)
+            if line.takes_many and not is_announced:
+                line.dialogue.say(b"".join(mail.envelope), len(mail.envelope))
+            for step, words in zip(_STEPS, mail.envelope, strict=True):
+                if not line.takes_many:
+                    line.dialogue.say(words)
+                code, text = await line.dialogue.hear(min(self._patience, max(mail.left, 0)))
+                if code == CLOSING:
+                    raise _NotTaken(text, CLOSING)
+                refusal = refusal or _envelope_refused(step, code, text)
+                if refusal is not None and code == _GO_ON:
+                    line.dialogue.close()  # it wants a message whose envelope it refused: nothing else could follow
+                if refusal is not None and not line.takes_many:
+                    break
+        except Broken as error:
+            raise _NotTaken(f"the connection failed: {_told(error)}") from error
+        return refusal
+
+    async def _send(self, line: _Line, mail: _Mail) -> _Mail | None:
+        """Send the message itself, and what comes before the next one (RFC 2920, section 3.1), which it answers.
+
+        From the first byte on only the server's answer says what became of the message. Errors: _NotTaken.
+        """
+        if mail.left < _LEAST_LEFT_SECONDS or mail.outcome.done():
+            raise _NotTaken("no time is left")
+        following = self._next_on(line)
+        envelope = () if following is None else following.envelope
+        try:
+            line.dialogue.say(b"".join((_as_data(mail.message), *envelope)), 1 + len(envelope))
+        except Broken as error:
+            if following is not None:
+                self._put_back(following)
+            raise _NotTaken("the connection failed before the message was sent") from error
+        try:
+            code, text = await line.dialogue.hear(max(mail.left, _LEAST_LEFT_SECONDS))
+        except Broken as error:
+            line.dialogue.close()
+            if following is not None:
+                self._put_back(following)
+            mail.fail(HandOverUnknown(f"no answer after the message was sent: {_told(error)}"))
+            return None
+        line.sent += 1
+        line.used_at, line.is_proven = time.monotonic(), True
+        if _is_yes(code):
+            mail.end(Outcome("sent", code, _shortened(text)))
+        elif 400 <= code < 600:
+            mail.end(_refusal(code, text, by_code=False))
+        else:
+            mail.fail(HandOverUnknown(f"an answer that means nothing after the message was sent: {code}"))
+        return following
+
+    def _next_on(self, line: _Line) -> _Mail | None:
+        """Answer the message that may be announced on a connection while another one is sent."""
+        if not line.takes_many or line.sent + 1 >= _MOST_MESSAGES:
+            return None
+        mail = self._next()
+        if mail is None or mail.is_ascii or line.takes_utf8:
+            return mail
+        self._put_back(mail)
+        return None
+
+    async def _start_over(self, line: _Line) -> None:
+        """Let the server forget a message that it refused, or the connection if that cannot be."""
+        try:
+            line.dialogue.say(b"RSET\r\n")
+            is_ready = _is_yes((await line.dialogue.hear(self._patience)).code)
         except Broken:
-            return False
+            is_ready = False
+        if not is_ready:
+            line.dialogue.close()
 
 
-def _envelope_refused(said: list[Reply]) -> Outcome | None:
-    """Read the answers to MAIL, RCPT and DATA, as far as there are some; answers why the message cannot be sent."""
-    for step, (code, text) in zip(("MAIL", "RCPT", "DATA"), said, strict=False):
-        if code == _GO_ON if step == "DATA" else _is_yes(code):
-            continue
-        if step == "RCPT":
-            return _refusal(code, text, by_code=True)
-        return Outcome("deferred" if _is_later(code) else "failed", code, _shortened(text))
-    return None
-
-
-async def _send(dialogue: Dialogue, message: bytes, until: float) -> Outcome:
-    """Send the message itself. From its first byte on only the server's answer says what became of it.
-
-    Errors: HandOverUnknown.
-    """
-    if not dialogue.is_open:
-        raise _NotTaken("the connection failed before the message was sent")
-    try:
-        [(code, text)] = await dialogue.say(_as_data(message), max(_left(until), _LEAST_LEFT_SECONDS))
-    except Broken as error:
-        raise HandOverUnknown(f"no answer after the message was sent: {_told(error)}") from error
-    if _is_yes(code):
-        return Outcome("sent", code, _shortened(text))
-    if not 400 <= code < 600:
-        raise HandOverUnknown(f"an answer that means nothing after the message was sent: {code}")
-    return _refusal(code, text, by_code=False)
+def _envelope_refused(step: str, code: int, text: str) -> Outcome | None:
+    """Say why a message cannot be sent by the answer to MAIL, RCPT or DATA, if it cannot."""
+    if code == _GO_ON if step == "DATA" else _is_yes(code):
+        return None
+    if step == "RCPT":
+        return _refusal(code, text, by_code=True)
+    return Outcome("deferred" if _is_later(code) else "failed", code, _shortened(text))
 
 
 def _as_data(message: bytes) -> bytes:
@@ -303,10 +422,6 @@ def _refusal(code: int, text: str, *, by_code: bool) -> Outcome:
     else:
         has_no_mailbox = enhanced[0] in _NO_MAILBOX_ENHANCED
     return Outcome("bounced" if has_no_mailbox else "failed", code, _shortened(text))
-
-
-def _left(until: float) -> float:
-    return until - time.monotonic()
 
 
 def _is_yes(code: int) -> bool:

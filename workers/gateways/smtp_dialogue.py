@@ -1,6 +1,7 @@
-"""The conversation on a connection that is open and logged in: commands one by one, or several at once (RFC 2920)."""
+"""The conversation on a connection that is open and logged in: several things may be said at once (RFC 2920)."""
 
 import asyncio
+from collections import deque
 from typing import Final, NamedTuple
 
 CLOSING: Final = 421
@@ -22,18 +23,20 @@ class Broken(Exception):
 class Dialogue(asyncio.Protocol):
     """A connection that was opened by somebody else, and is spoken on by one caller at a time.
 
-    It is out of step, and closed, as soon as the server says more than it was asked for.
+    Replies are heard one by one, in the order of what was said; those that came before the connection failed are heard
+    before that is told. It is out of step, and closed, as soon as the server says more than it was asked for.
     """
 
     def __init__(self, transport: asyncio.Transport) -> None:
         """Take a transport over from the protocol that it has."""
         self._transport = transport
         self._loop = asyncio.get_running_loop()
-        self._received = bytearray()
-        self._replies: list[Reply] = []
+        self._received = b""
         self._lines: list[str] = []
-        self._wanted = 0
-        self._waiter: asyncio.Future[list[Reply]] | None = None
+        self._replies: deque[Reply] = deque()
+        self._owed = 0
+        self._failure: str | None = None
+        self._waiter: asyncio.Future[None] | None = None
         transport.set_protocol(self)
 
     @property
@@ -41,71 +44,59 @@ class Dialogue(asyncio.Protocol):
         """Whether something can be said."""
         return not self._transport.is_closing()
 
-    async def say(self, words: bytes, seconds: float, replies: int = 1) -> list[Reply]:
-        """Send what is ended by CRLF, and answer so many replies; fewer when the server says that it closes.
-
-        Errors: Broken.
-        """
+    def say(self, words: bytes, replies: int = 1) -> None:
+        """Send what is ended by CRLF, and is answered by so many replies. Errors: Broken."""
         if not self.is_open:
-            raise Broken("the connection was closed")
-        self._replies, self._wanted = [], replies
-        waiter = self._waiter = self._loop.create_future()
-        patience = self._loop.call_later(seconds, self._break, "the server did not answer in time")
-        try:
-            self._transport.write(words)
-            said: list[Reply] = await waiter
-            return said
-        finally:
-            patience.cancel()
-            self._waiter = None
-            if not waiter.done() or waiter.cancelled():
-                self.close()
+            raise Broken(self._failure or "the connection was closed")
+        self._owed += replies
+        self._transport.write(words)
+
+    async def hear(self, seconds: float) -> Reply:
+        """Answer the next reply, which has to come within so many seconds. Errors: Broken."""
+        if not self._replies:
+            await self._wait(seconds)
+        return self._replies.popleft()
 
     def close(self) -> None:
         """Be done with the connection."""
         self._transport.close()
 
+    async def _wait(self, seconds: float) -> None:
+        if self._failure is not None:
+            raise Broken(self._failure)
+        waiter = self._waiter = self._loop.create_future()
+        patience = self._loop.call_later(seconds, self._break, "the server did not answer in time")
+        try:
+            await waiter
+        finally:
+            patience.cancel()
+            self._waiter = None
+
     def data_received(self, data: bytes) -> None:
         """Read replies."""
-        if self._waiter is None or self._waiter.done():
-            self.close()
-            return
-        self._received += data
+        *lines, self._received = (self._received + data).split(b"\n")
         if len(self._received) > _LONGEST_REPLIES:
             self._break("an answer is too long")
-            return
-        *lines, rest = self._received.split(b"\n")
-        self._received = rest
         for line in lines:
-            if not self._read(line):
-                return
-        if len(self._replies) == self._wanted:
-            self._finish(is_in_step=not rest)
+            if self._failure is None:
+                self._read(line)
+        if self._replies and self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
 
-    def _read(self, line: bytearray) -> bool:
-        """Read one line; answers whether the next one is to be read."""
+    def _read(self, line: bytes) -> None:
         code, dash, text = line[:_DIGITS], line[_DIGITS : _DIGITS + 1], line[_DIGITS + 1 :]
-        if len(self._replies) == self._wanted:
-            self._finish(is_in_step=False)
-            return False
-        if len(code) < _DIGITS or not code.isdigit():
+        if not self._owed:
+            self._break("the server said more than it was asked for")
+        elif len(code) < _DIGITS or not code.isdigit():
             self._break("the answer makes no sense")
-            return False
-        self._lines.append(text.decode("utf-8", "surrogateescape").strip(" \t\r"))
-        if dash != b"-":
-            self._replies.append(Reply(int(code), "\n".join(self._lines)))
-            self._lines = []
-            if self._replies[-1].code == CLOSING:
-                self._finish(is_in_step=False)
-                return False
-        return True
-
-    def _finish(self, *, is_in_step: bool) -> None:
-        waiter = self._waiter
-        if waiter is not None and not waiter.done():
-            waiter.set_result(self._replies)
-        if not is_in_step:
-            self.close()
+        else:
+            self._lines.append(text.decode("utf-8", "surrogateescape").strip(" \t\r"))
+            if dash != b"-":
+                self._owed -= 1
+                self._replies.append(Reply(int(code), "\n".join(self._lines)))
+                self._lines.clear()
+                if self._replies[-1].code == CLOSING:
+                    self._break("the server closed the connection")
 
     def eof_received(self) -> None:
         """Let the connection close."""
@@ -116,6 +107,7 @@ class Dialogue(asyncio.Protocol):
 
     def _break(self, why: str) -> None:
         self.close()
+        self._failure = self._failure or why
         waiter = self._waiter
-        if waiter is not None and not waiter.done():
+        if not self._replies and waiter is not None and not waiter.done():
             waiter.set_exception(Broken(why))
