@@ -81,6 +81,30 @@ def test_a_kept_client_is_read_back_and_a_damaged_one_is_none(tmp_path: Path) ->
         home.kept_client("me")
 
 
+@pytest.mark.parametrize(
+    ("kept", "named", "chosen"),
+    [
+        (["me"], None, "me"),
+        (["demo", "me"], None, "demo"),
+        (["demo", "me"], "me", "me"),
+        (["a", "b"], None, "Which client\\?"),
+        ([], None, "No client is saved"),
+        (["me"], "other", "No client 'other'"),
+    ],
+)
+def test_a_client_need_not_be_named_where_there_is_no_doubt(
+    kept: list[str], named: str | None, chosen: str, tmp_path: Path
+) -> None:
+    home = Home(tmp_path)
+    for name in kept:
+        home.keep_client(name, KeptClient(name, "secret", "customers:read"))
+    if chosen in kept:
+        assert home.chosen_client(named, "load campaign --client", "demo").client_id == chosen
+    else:
+        with pytest.raises(CommandFailed, match=chosen):
+            home.chosen_client(named, "load campaign --client", "demo")
+
+
 def test_a_damaged_state_is_no_state(tmp_path: Path) -> None:
     (tmp_path / "state.json").write_text('{"pid": ')
     assert read_state(tmp_path / "state.json") is None

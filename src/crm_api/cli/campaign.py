@@ -11,11 +11,14 @@ import typer
 from ..client import ApiClient, ApiProblem, jobs
 from ..settings import read_settings
 from .completejourney import HOUSEHOLD_SYSTEM, SOURCE
-from .home import Home
+from .home import DEMO_CLIENT, Home
 from .output import CommandFailed, Format, Output, OutputOption
 from .reporting import reported
 
 CODE: Final = "demo-thanks"
+DemoClientOption = Annotated[
+    str | None, typer.Option("--client", "-c", help="A client saved here; the demo's own, or the only one.")
+]
 AS_OF: Final = "2018-01-01"
 SENDER: Final = {"name": "Demo Grocer", "address": "thanks@demo-grocer.example.com"}
 _JOB_SECONDS: Final = 600.0
@@ -48,12 +51,12 @@ _WORDS: Final = {
 @reported
 def send_campaign(
     url: Annotated[str | None, typer.Option(help="Where the API is; else the one that runs here.")] = None,
-    client: Annotated[str, typer.Option("--client", "-c", help="A client saved here.")] = "demo",
+    client: DemoClientOption = None,
     output: OutputOption = Format.text,
 ) -> None:
     """Send the high spenders of the demo an offer each: scores, a segment, a plan, a launch. It is sent once."""
     home, out = Home(read_settings().home), Output(output)
-    login = home.kept_client(client)
+    login = home.chosen_client(client, "load campaign --client", DEMO_CLIENT)
 
     async def run() -> dict[str, Any]:
         async with ApiClient(url or home.api_url(), login.client_id, login.secret, scope=login.scope) as api:

@@ -75,7 +75,7 @@ def token(
 ) -> None:
     """Print an access token, fetched from the API as any client fetches it."""
     home = Home(read_settings().home)
-    saved = home.kept_client(client or home.only_client("token --client"))
+    saved = home.chosen_client(client, "token --client")
     wanted = " ".join(expanded(scope)) if scope else saved.scope
     answer = httpx.post(
         f"{home.api_url()}/oauth/token",

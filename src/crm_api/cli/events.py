@@ -36,7 +36,7 @@ def events(
 ) -> None:
     """Show the events of the change feed, the oldest first; JSON has one a line."""
     home, out = Home(read_settings().home), Output(output)
-    login = home.kept_client(client or home.only_client("events --client"))
+    login = home.chosen_client(client, "events --client")
     start = _after(after)
 
     async def run() -> None:

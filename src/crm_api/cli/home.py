@@ -5,7 +5,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from ..core.embedded import EmbeddedPostgres, EmbeddedValkey, ServerTaken
 from ..core.folder_lock import FolderLock
@@ -13,6 +13,9 @@ from ..core.secret_files import kept_secret, write_secret
 from ..settings import Settings, read_settings
 from .output import CommandFailed
 from .state import read_state
+
+DEMO_CLIENT: Final = "demo"
+"""The name under which `crm up --demo` saves a client for itself."""
 
 
 class KeptClient(NamedTuple):
@@ -95,17 +98,21 @@ class Home:
                 f"Make one: {program()} client create {name} --scope all --save",
             ) from None
 
-    def only_client(self, words: str) -> str:
-        """Name the one client kept here; `words` ask for one by name. Errors: CommandFailed, if there is another."""
-        match self.kept_clients():
-            case [name]:
-                return name
-            case []:
-                raise CommandFailed(
-                    "No client is saved here.", f"Make one: {program()} client create me --scope all --save"
-                )
-            case names:
-                raise CommandFailed("Which client?", f"{program()} {words}, with one of: {', '.join(names)}")
+    def chosen_client(self, name: str | None, words: str, usual: str | None = None) -> KeptClient:
+        """Return the client of that name; without one the usual, if it is kept here, else the only one.
+
+        words: the command, up to where the name would stand. Errors: CommandFailed.
+        """
+        saved = self.kept_clients()
+        if name is None and usual in saved:
+            name = usual
+        if name is None and not saved:
+            raise CommandFailed(
+                "No client is saved here.", f"Make one: {program()} client create me --scope all --save"
+            )
+        if name is None and len(saved) > 1:
+            raise CommandFailed("Which client?", f"{program()} {words}, with one of: {', '.join(saved)}")
+        return self.kept_client(name or saved[0])
 
     def _client_file(self, name: str) -> Path:
         return self.folder / "clients" / f"{name}.secret"

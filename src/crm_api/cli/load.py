@@ -15,16 +15,15 @@ from rich.table import Table
 from ..client import ApiClient, ApiProblem
 from ..settings import read_settings
 from . import completejourney
-from .campaign import send_campaign
+from .campaign import DemoClientOption, send_campaign
 from .completejourney import CouponOffer, DataMissing, Feed
-from .home import Home, program
+from .home import DEMO_CLIENT, Home
 from .output import CommandFailed, Format, Output, OutputOption
 from .readback import Figure, read_back
 from .reporting import reported
 from .sending import Tally, send_feed, side_by_side
 
 OFFERS_AT_ONCE = 4
-DEMO_CLIENT = "demo"
 PATIENCE_SECONDS = 60.0
 
 load_app = typer.Typer(help="Load data through the API.", no_args_is_help=True)
@@ -62,7 +61,7 @@ load_app.command("campaign")(send_campaign)
 @reported
 def load_completejourney(
     url: Annotated[str | None, typer.Option(help="Where the API is; else the one that runs here.")] = None,
-    client: Annotated[str | None, typer.Option("--client", "-c", help="A client saved here.")] = None,
+    client: DemoClientOption = None,
     check: Annotated[bool, typer.Option("--check", help="Then read everything back and add it up.")] = False,
     only_check: Annotated[bool, typer.Option("--only-check", help="Read back and add up, load nothing.")] = False,
     output: OutputOption = Format.text,
@@ -72,7 +71,7 @@ def load_completejourney(
     It may be stopped and started again at any time: what is there already is not loaded twice.
     """
     home, out = Home(read_settings().home), Output(output)
-    login = home.kept_client(client or _usual_client(home))
+    login = home.chosen_client(client, "load completejourney --client", DEMO_CLIENT)
 
     async def run() -> Report:
         async with ApiClient(
@@ -177,16 +176,6 @@ async def _make_offer(api: ApiClient, offer: CouponOffer, tally: Tally) -> None:
     path = f"/v1/offers/{made['id']}/products"
     async for _ in api.stream_batch(path, products, method="PUT"):
         pass
-
-
-def _usual_client(home: Home) -> str:
-    """Choose the client when none is named: the demo's own, else the only one that is saved here."""
-    saved = home.kept_clients()
-    if DEMO_CLIENT in saved or not saved:
-        return DEMO_CLIENT
-    if len(saved) == 1:
-        return saved[0]
-    raise CommandFailed("Which client?", f"{program()} load completejourney --client, with one of: {', '.join(saved)}")
 
 
 def _told(report: Report) -> Group:

@@ -12,7 +12,7 @@ import typer
 from ..core.embedded import is_free, tail
 from ..settings import Settings, read_settings
 from . import programs
-from .home import Home, program
+from .home import DEMO_CLIENT, Home, program
 from .output import CommandFailed, Format, Output, OutputOption
 from .reporting import reported
 from .state import RunState, read_state
@@ -21,7 +21,6 @@ from .supervisor import Stopped, Supervisor
 
 _READY_SECONDS = 60.0
 _START_SECONDS = 400.0
-_DEMO_CLIENT = "demo"
 
 
 @reported
@@ -160,9 +159,9 @@ def _told_apart(home: Home) -> CommandFailed:
 def _load_demo(settings: Settings, out: Output, follow: Callable[[subprocess.Popen[bytes]], int]) -> None:
     """Load the data as a client of its own."""
     for words in (
-        ["client", "create", _DEMO_CLIENT, "--scope", "all", "--save"],
-        ["load", "completejourney", "--client", _DEMO_CLIENT],
-        ["load", "campaign", "--client", _DEMO_CLIENT],
+        ["client", "create", DEMO_CLIENT, "--scope", "all", "--save"],
+        ["load", "completejourney", "--client", DEMO_CLIENT],
+        ["load", "campaign", "--client", DEMO_CLIENT],
     ):
         if follow(programs.command(settings, *words, "--output", out.form)):
             out.event("demo_failed", "The data was not loaded completely; `make demo` goes on where it ended.")
