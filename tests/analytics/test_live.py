@@ -2,23 +2,34 @@
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator
-from typing import Any
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any, Final
 
 import orjson
 import pytest
+from sqlalchemy import func, select, text
 
+from crm_api.analytics.models import AnalyticsModel
 from crm_api.analytics.schemas import RunRead
 from crm_api.client import ApiClient, analytics, jobs
 from crm_api.jobs.schemas import JobRead
 
 from ..live import Service
 from .test_lifetime_value import trade
+from .test_lists import PRODUCTS, orders
 from .working import AS_OF
 
 pytestmark = pytest.mark.xdist_group("live")
 CUSTOMERS = 300
-PARAMETERS = {"as_of": AS_OF, "currency": "USD"}
+PARAMETERS: Final = {"as_of": AS_OF, "currency": "USD"}
+_BASKETS: Final = {"as_of": AS_OF, "kinds": ["basket.paid"]}
+SHAPES: Final[dict[str, dict[str, Any]]] = {
+    "affinity": {**_BASKETS, "subjects": [{"subject": "drug", "departments": ["DRUG"]}]},
+    "discover": {**_BASKETS, "currency": "USD", "min_customers": 2, "min_products": 1},
+    "related_products": {**_BASKETS, "currency": "USD", "min_customers": 2},
+}
+"""One model of each shape besides a row a customer: rows by subject, lists, and rows about products; all read lines."""
 
 
 @pytest.fixture(scope="module")
@@ -28,22 +39,25 @@ async def service(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Ser
     async with Service(folder, worker="tests.analytics.live_worker") as started:
         async with started.client() as api:
             await _trade(api)
-            for model in ("rfm", "lifetime_value"):
-                run, _ = await _ended(api, await analytics.start_run(api, model, PARAMETERS))
+            for model, asked in {"rfm": PARAMETERS, "lifetime_value": PARAMETERS, **SHAPES}.items():
+                run, _ = await _ended(api, await analytics.start_run(api, model, asked))
                 assert run.state == "published", run
         yield started
 
 
 async def _trade(api: ApiClient) -> None:
-    """Register customers and record their purchases."""
+    """Register customers and record their purchases, and of the first ones baskets, apart by their kind."""
     shops = [{"kind": "organization", "organization_name": f"Shop {number}"} for number in range(CUSTOMERS)]
     ids = sorted([line["id"] async for line in _load(api, "customers", shops) if "id" in line])
     told = [
         {"customer_id": ids[number], "kind": kind, "occurred_at": at, "amount": {"amount": amount, "currency": "USD"}}
         for number, kind, at, amount in trade(CUSTOMERS)
     ]
+    told += [{**orjson.loads(line), "kind": "basket.paid"} for line in orders(ids[:120])]
     *_, last = [line async for line in _load(api, "touchpoints", told)]
     assert last["summary"]["created"] == len(told)
+    for sku, (department, _) in PRODUCTS.items():
+        await api.put(f"/v1/products/by-sku/{sku}", {"name": sku, "department": department})
 
 
 def _load(api: ApiClient, what: str, lines: list[dict[str, Any]]) -> AsyncIterator[dict[str, Any]]:
@@ -113,6 +127,46 @@ async def test_a_killed_api_interrupts_a_run_and_does_not_end_it(service: Servic
         assert await _current(api, model) == before
         run, _ = await _ended(api, run)
         assert (run.state, run.output_hash) == ("published", before.output_hash), run
+
+
+@pytest.mark.parametrize("model", SHAPES)
+async def test_rows_of_every_shape_become_current_whole_or_not_at_all(service: Service, model: str) -> None:
+    """The worker is killed as it reads, and the API in the transaction that publishes."""
+    async with service.client() as api:
+        before = await _current(api, model)
+        run = await analytics.start_run(api, model, SHAPES[model])
+        async with _publishing_waits(service, model) as waits:
+            await _past(api, run, 0.2)
+            service.kill_worker()
+            assert (await analytics.get_run(api, run.id)).state == "running"
+            assert await _current(api, model) == before
+            await service.start_worker()
+            await waits()
+            service.kill_api()
+            await service.start_api()
+            assert await _current(api, model) == before
+        run, _ = await _ended(api, run)
+        assert (run.state, run.is_current) == ("published", True), run
+        assert (run.row_count, run.output_hash) == (before.row_count, before.output_hash)
+
+
+@asynccontextmanager
+async def _publishing_waits(service: Service, model: str) -> AsyncIterator[Callable[[], Awaitable[None]]]:
+    """Hold what publishing changes last; answers how to wait until somebody has come there."""
+    held = select(AnalyticsModel.model).where(AnalyticsModel.model == model).with_for_update()
+    blocked = select(func.count()).select_from(text("pg_stat_activity")).where(text("wait_event_type = 'Lock'"))
+    async with service.database() as database, database.session() as holding:
+        await holding.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
+        await holding.execute(held)
+
+        async def somebody_waits() -> None:
+            while True:
+                async with database.session() as looking:
+                    if await looking.scalar(blocked):
+                        return
+                await asyncio.sleep(0.05)
+
+        yield somebody_waits
 
 
 async def test_a_run_is_cancelled_while_it_reads(service: Service) -> None:

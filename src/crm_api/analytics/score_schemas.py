@@ -64,9 +64,9 @@ class ScoredRun(Output):
 
 
 class ScorePage(Output):
-    """Scores in order of customer_id, and of what the model tells apart, all of one run."""
+    """Scores in order of whom or what they are about, and of what the model tells apart, all of one run."""
 
-    data: list[ScoreRead]
+    data: list[RowRead]
     next_cursor: NextCursor
     run: ScoredRun
 

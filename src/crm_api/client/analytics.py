@@ -6,7 +6,7 @@ from uuid import UUID
 
 from ..analytics.recommendation_schemas import Recommendations, RelatedProducts
 from ..analytics.schemas import CustomerRange, PartStored, RunPage, RunRead, RunWork
-from ..analytics.score_schemas import CustomerScores, ScorePage
+from ..analytics.score_schemas import PAGES, CustomerScores, ScorePage
 from .session import ApiClient
 
 CSV = "text/csv"
@@ -36,8 +36,10 @@ async def list_runs(
 
 
 async def list_scores(api: ApiClient, model: str, **params: Any) -> ScorePage:
-    """Read a page of a model's scores; `params` are the query parameters of the operation."""
-    return ScorePage.model_validate(await api.get(f"/v1/scores/{model}", params))
+    """Read a page of what a model says of customers or of products, rows of its own type; `params` are the query
+    parameters of the operation. Errors: KeyError for a model there is not.
+    """
+    return PAGES[model].model_validate(await api.get(f"/v1/scores/{model}", params))
 
 
 def stream_scores(api: ApiClient, model: str, *, accept: str = CSV, **params: Any) -> AsyncIterator[bytes]:
