@@ -46,6 +46,7 @@ PROMISES = {
         '"display_name":"Dora Example"',  # the older withdrawal of the import does not count
         '"address":"dora@example.com"',
     ),
+    "analytics-rfm.md": ('"model":"rfm","as_of":"2026-04-01","against_as_of":"2026-03-01"',),
     "touchpoints.md": (
         '"summary":{"received":3,"created":1,"repeated":0,"rejected":2}',
         '"summary":{"received":3,"created":0,"repeated":1,"rejected":2}',

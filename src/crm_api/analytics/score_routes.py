@@ -23,6 +23,8 @@ from . import rules
 from . import score_queries as queries
 from .explain_queries import read_explanation
 from .explain_schemas import ScoreExplanation
+from .migration_queries import CLASSES, read_migration
+from .migration_schemas import MigrationParams, MigrationRead
 from .outputs import OF_CUSTOMERS, OUTPUTS, PROFILED, Output
 from .problems import ModelNotFound, NothingPublished, RowsDropped, RunNotFound, SensitiveTaste
 from .score_schemas import CUSTOMER, PAGES, PARAMS, CustomerScores, RowParams, class_name, example
@@ -118,6 +120,26 @@ async def _listed(request: Request, output: Output, params: RowParams, reads: Re
 
 for _output in OUTPUTS.values():
     _add_reading(_output)
+
+
+@router.get(
+    "/scores/{model}/migration",
+    summary="Compare two runs",
+    response_model=MigrationRead,
+    responses=problems(ModelNotFound, RunNotFound, NothingPublished, RowsDropped),
+)
+async def read_score_migration(
+    model: str, params: Annotated[MigrationParams, Query()], reads: Reads, who: CanRead
+) -> Response:
+    """Count how customers moved between two runs of a model that puts each of them into classes: how many went from
+    which recency score to which, for example. The current run is compared with the one published before it, unless
+    others are named. Who came anew has no `before`, and who is told nothing any more no `after`.
+
+    Scope: scores:read.
+    """
+    if model not in CLASSES:
+        raise ModelNotFound(f"{model!r} is none of {', '.join(CLASSES)}")
+    return answer(await read_migration(reads, model, params.run_id, params.against_run_id))
 
 
 @router.get(
