@@ -158,8 +158,9 @@ class _Computation:
                 digest.update(lines if part else header + lines)
                 stored = await analytics.send_rows(self._api, self._run_id, self._job.lease_id, part, header + lines)
                 sent += stored.row_count
-                share = sent / outcome.rows.height
-                await self._report(_COMPUTED + share * (_WRITTEN - _COMPUTED), {"rows_written": sent})
+                if sent < outcome.rows.height:  # that all was written is told while the end is prepared
+                    share = sent / outcome.rows.height
+                    await self._report(_COMPUTED + share * (_WRITTEN - _COMPUTED), {"rows_written": sent})
 
         await _side_by_side([self._report(_COMPUTED, self._counts), *(send_parts() for _ in range(_PARTS_AT_ONCE))])
         if not outcome.rows.height:
@@ -173,9 +174,13 @@ class _Computation:
                 backtest = await _told(outcome.backtest)
         else:
             backtest = None
+        distributions, _ = await asyncio.gather(
+            asyncio.to_thread(described, outcome.watched, before),
+            self._report(_WRITTEN, {"rows_written": outcome.rows.height}),
+        )
         told = {
             "backtest": backtest,
-            "distributions": await asyncio.to_thread(described, outcome.watched, before),
+            "distributions": distributions,
             "reference_run_id": None if reference is None else str(reference.run_id),
             "row_count": outcome.rows.height,
             "output_hash": output_hash,
