@@ -14,6 +14,8 @@ from .audience_rows import measure_evaluation
 from .bulk_rows import measure_export, measure_ingest, measure_rfm
 from .estimator_rows import LISTS, measure_fit, measure_lists
 from .estimator_rows import ROW as FIT
+from .nightly_rows import ROW as NIGHT
+from .nightly_rows import measure_models
 from .outreach_rows import measure_due, measure_plan, measure_send
 from .profile_rows import ROW as PROFILE
 from .profile_rows import measure_profile
@@ -52,6 +54,10 @@ async def _live(set_up: Stage, asked: argparse.Namespace) -> list[Line]:
     return await measure_live(set_up, _few(asked))
 
 
+async def _nightly(set_up: Stage, asked: argparse.Namespace) -> list[Line]:
+    return await measure_models(set_up, _few(asked))
+
+
 async def _fit(set_up: Stage, asked: argparse.Namespace) -> list[Line]:
     return [measure_fit(set_up.customers, _few(asked))]
 
@@ -81,6 +87,7 @@ ROWS: Final[Mapping[str, Measure]] = {
     PROFILE: _profile,
     "export": partial(_bulk, measure_export),
     "rfm": partial(_bulk, measure_rfm),
+    NIGHT: _nightly,
     "segment build": partial(_bulk, measure_build),
     "members follow": _live,
     AUDIENCES: partial(_bulk, measure_evaluation),

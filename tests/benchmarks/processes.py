@@ -73,9 +73,14 @@ def peak_bytes(pid: int) -> int:
     return 0
 
 
-def postgres_cpu_seconds(postmaster: int) -> float:
-    """Processor time of a PostgreSQL, the backends that ended included."""
-    parent = psutil.Process(postmaster)
+def forget_peak(pid: int) -> None:
+    """Begin anew to watch for the most resident memory of a process."""
+    Path(f"/proc/{pid}/clear_refs").write_text("5")
+
+
+def family_cpu_seconds(pid: int) -> float:
+    """Processor time of a process and its children, those that ended included: of a PostgreSQL by its postmaster."""
+    parent = psutil.Process(pid)
     own = parent.cpu_times()
     used = own.user + own.system + own.children_user + own.children_system
     for child in parent.children():

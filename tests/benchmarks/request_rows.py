@@ -6,7 +6,7 @@ from collections.abc import Callable
 import asyncpg
 
 from .http_load import Load, drive, request_bytes
-from .processes import Served, postgres_cpu_seconds
+from .processes import Served, family_cpu_seconds
 from .report import Line, Round
 from .stage import Stage
 
@@ -24,8 +24,9 @@ def id_of(number: int) -> str:
     return f"018f0000-0000-7000-8000-{number:012x}"
 
 
-def _get_one(stage: Stage, path: str) -> Make:
-    return lambda turn: request_bytes("GET", f"{path}/{id_of(customer_of_turn(turn, stage))}", stage.token)
+def get_one(stage: Stage, path: str, token: str) -> Make:
+    """Make requests that read one customer, another one each turn."""
+    return lambda turn: request_bytes("GET", f"{path}/{id_of(customer_of_turn(turn, stage))}", token)
 
 
 def _list(stage: Stage, path: str) -> Make:
@@ -68,8 +69,8 @@ async def measure_requests(stage: Stage, rounds: int, seconds: float, wanted_row
         (
             "read one",
             "≥ .40, goal .70",
-            lambda _: _get_one(stage, "/v1/customers"),
-            lambda _: _get_one(stage, "/customers"),
+            lambda _: get_one(stage, "/v1/customers", stage.token),
+            lambda _: get_one(stage, "/customers", stage.token),
         ),
         (
             "list 100",
@@ -109,9 +110,9 @@ async def visit(stage: Stage, served: Served, make: Make, seconds: float) -> dic
     """Send requests for a while, and answer what that gave and cost."""
     postmaster = stage.postgres.pid
     assert postmaster is not None
-    before = served.cpu_seconds(), postgres_cpu_seconds(postmaster)
+    before = served.cpu_seconds(), family_cpu_seconds(postmaster)
     load: Load = await drive(served.port, make, connections=CONNECTIONS, seconds=seconds)
-    used = served.cpu_seconds() - before[0], postgres_cpu_seconds(postmaster) - before[1]
+    used = served.cpu_seconds() - before[0], family_cpu_seconds(postmaster) - before[1]
     return {
         "requests/s": load.rate,
         "p50 ms": load.p50,

@@ -23,6 +23,18 @@ TOUCHPOINTS_EACH = 10
 CUSTOMER_ID = "('018f0000-0000-7000-8000-' || lpad(to_hex({n}), 12, '0'))::uuid"
 TOUCHPOINT_ID = "('018f1111-0000-7000-8000-' || lpad(to_hex({n}), 12, '0'))::uuid"
 
+_DRAW = "((({hashed}) & 1048575) + 0.5::float8) / 1048576"
+"""A number between 0 and 1, as good as random and the same each time."""
+
+
+def _drawn(number: str, what: int) -> str:
+    return f"({_DRAW.format(hashed=f'hashint8extended({number}, {what})')})"
+
+
+def _hashed(id_: str, what: int | str) -> str:
+    return f"({_DRAW.format(hashed=f'uuid_hash_extended({id_}, {what})')})"
+
+
 _N = CUSTOMER_ID.format(n="n")
 _STATEMENTS = (
     # A third of the customers is archived at no time; kinds, places and tags are spread evenly by arithmetic on n.
@@ -46,14 +58,54 @@ _STATEMENTS = (
     f"""INSERT INTO address (customer_id, position, lines, postal_code, city, country)
     SELECT {_N}, 0, ARRAY['Street ' || n], lpad((n % 90000)::text, 5, '0'), 'Town ' || n % 100, (ARRAY['DE', 'AT', 'CH', 'US'])[1 + n % 4]
     FROM generate_series($1::int, $2::int) AS n""",
-    f"""INSERT INTO touchpoint (customer_id, id, kind, channel, direction, occurred_at, recorded_at, source, source_id, recorded_by,
+    # Six hundred products in a tree of 8 departments, 40 categories and 200 types.
+    """INSERT INTO product (id, sku, name, department, category, product_type, properties, version, created_at, updated_at)
+    SELECT ('018f3333-0000-7000-8000-' || lpad(to_hex(p), 12, '0'))::uuid, 'item-' || p, 'Item ' || p, 'DEPARTMENT ' || p / 75,
+      'CATEGORY ' || p / 15, 'TYPE ' || p / 3, '{}', 1, timestamptz '2025-01-01', timestamptz '2025-01-01'
+    FROM generate_series(0, 599) AS p WHERE $1::int = 1 AND $2::int > 0""",
+    # When and how long customers buy is drawn as BG/NBD says (r 3, α 150 days, a 1, b 1.5), money about a mean of the
+    # customer's own: up to nine orders, nearly three on average. What is no order is a page viewed.
+    # One to three lines of an order, whose sum it is. Half of the first lines are of one category, half of the others of a
+    # department that is the customer's own; as many lines of a customer are a fifth off as she cares for prices.
+    f"""WITH placed AS (
+    INSERT INTO touchpoint (customer_id, id, kind, channel, direction, occurred_at, recorded_at, source, source_id, recorded_by,
       amount_minor, currency, properties, content_hash)
     SELECT {_N}, {TOUCHPOINT_ID.format(n=f"n::bigint * {TOUCHPOINTS_EACH} + k")},
-      CASE WHEN k < 3 THEN 'order.placed' ELSE 'page.viewed' END, 'web', 'inbound',
-      timestamptz '2025-01-01' + ((n * 7919::bigint + k * 104729) % 31536000) * interval '1 second', timestamptz '2026-01-01',
+      CASE WHEN is_order THEN 'order.placed' ELSE 'page.viewed' END, 'web', 'inbound',
+      timestamptz '2025-01-01' + CASE WHEN is_order THEN (day * 86400)::bigint
+        ELSE (n * 7919::bigint + k * 104729) % 31536000 END * interval '1 second', timestamptz '2026-01-01',
       'bench', n || '-' || k, 'bench',
-      CASE WHEN k < 3 THEN 100 + (n * 31 + k * 17) % 9900 END, CASE WHEN k < 3 THEN 'EUR' END, '{{"path": "/bikes"}}', '\\x00'
-    FROM generate_series($1::int, $2::int) AS n, generate_series(0, {TOUCHPOINTS_EACH - 1}) AS k""",
+      CASE WHEN is_order THEN 200 + (mean * (0.3 + 1.4 * {_drawn("n * 10 + k", 9)}))::int END,
+      CASE WHEN is_order THEN 'EUR' END, '{{"path": "/bikes"}}', '\\x00'
+    FROM (
+      SELECT n, k, mean, day, k < least(orders, 9) AND day < 365 AS is_order
+      FROM generate_series($1::int, $2::int) AS n
+      CROSS JOIN LATERAL (
+        SELECT 270 * {_drawn("n", 1)} AS first_day, 1000 + 8000 * {_drawn("n", 2)} AS mean,
+          -150 / ln({_drawn("n", 3)} * {_drawn("n", 4)} * {_drawn("n", 5)}) AS gap,
+          CASE WHEN {_drawn("n", 6)} < 0.08 THEN 0 ELSE 1 + ln({_drawn("n", 7)}) / ln({_drawn("n", 8)}) * 1.5 END AS orders
+      ) AS buyer
+      CROSS JOIN LATERAL (
+        SELECT k, first_day + sum(CASE k WHEN 0 THEN 0 ELSE -ln({_drawn("n * 10 + k", 10)}) * gap END) OVER (ORDER BY k) AS day
+        FROM generate_series(0, {TOUCHPOINTS_EACH - 1}) AS k
+      ) AS visit
+    ) AS drawn
+    RETURNING customer_id, id, kind, amount_minor
+    )
+    INSERT INTO order_item (customer_id, touchpoint_id, line_number, sku, quantity, paid_minor, list_minor)
+    SELECT customer_id, id, line, 'item-' || CASE WHEN line = 1 AND kind < 0.5 THEN (which * 15)::int % 15
+        WHEN kind < 0.5 THEN own * 75 + (which * 75)::int % 75 ELSE (which * 600)::int % 600 END,
+      1 + (which * 3)::int % 3, paid, CASE WHEN price < care THEN paid * 5 / 4 ELSE paid END
+    FROM (
+      SELECT t.customer_id, t.id, line, {_hashed("t.id", "line")} AS kind, {_hashed("t.id", "10 + line")} AS which,
+        {_hashed("t.id", "20 + line")} AS price, {_hashed("t.customer_id", 1)} AS care,
+        ({_hashed("t.customer_id", 2)} * 8)::int % 8 AS own,
+        t.amount_minor / lines + CASE line WHEN 1 THEN t.amount_minor % lines ELSE 0 END AS paid
+      FROM placed t
+      CROSS JOIN LATERAL (SELECT 1 + ({_hashed("t.id", 0)} * 3)::int % 3 AS lines) AS basket
+      CROSS JOIN LATERAL generate_series(1, lines) AS line
+      WHERE t.kind = 'order.placed'
+    ) AS bought""",
 )
 _PART = 50_000
 """Customers that are written in a transaction."""

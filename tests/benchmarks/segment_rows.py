@@ -11,7 +11,7 @@ import httpx
 import orjson
 
 from .bulk_rows import worker_of
-from .processes import postgres_cpu_seconds
+from .processes import family_cpu_seconds
 from .report import Line, Round
 from .seed import CUSTOMER_ID
 from .stage import Stage
@@ -93,7 +93,7 @@ def _seconds(figures: dict[str, float]) -> float:
 
 def _cpu_seconds(stage: Stage) -> float:
     assert stage.postgres.pid is not None
-    return stage.ours.cpu_seconds() + postgres_cpu_seconds(stage.postgres.pid)
+    return stage.ours.cpu_seconds() + family_cpu_seconds(stage.postgres.pid)
 
 
 async def _written_by_hand(stage: Stage, connection: asyncpg.Connection, sql: str) -> dict[str, float]:
