@@ -24,6 +24,7 @@ from rich.table import Table
 from sqlalchemy import text
 
 from crm_api.cli.programs import Program
+from crm_api.outreach.message_schemas import MOST_BATCHES
 from workers.outreach import LANES
 
 from .live import APPLICATION, Service
@@ -260,7 +261,7 @@ async def _judged(stage: Stage, scenario: Scenario, seconds: float) -> Verdict:
         accepted=len(arrived),
         twice=sum(count > 1 for count in per_mailbox.values()),
         lost=sum(state == "sent" and id not in ids for state, _, id in messages),
-        most_unknown=(stage.kills * LANES * CLAIMED_AT_ONCE + dropped) if may_be_unknown else 0,
+        most_unknown=(stage.kills * LANES * MOST_BATCHES * CLAIMED_AT_ONCE + dropped) if may_be_unknown else 0,
         status=status,
     )
 

@@ -2,12 +2,12 @@
 
 What is known is exact at every moment. Before a message reaches the gateway the API has it as `handing_over`; whatever
 kills this process afterwards leaves it so until its lease ends, and then a gateway that can be asked is asked. A batch
-costs one exchange with the API: it reports on the batch before, begins to hand over this one, and claims the next.
+costs half an exchange with the API: it reports on the two before, begins to hand over these, and claims the next.
 """
 
 import asyncio
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
@@ -17,14 +17,15 @@ import structlog
 from crm_api.client import ApiClient, ApiFailure, ApiProblem, outreach
 from crm_api.outreach import rendering
 from crm_api.outreach.links import can_follow, link_number
-from crm_api.outreach.message_schemas import MOST_CLAIMED, ClaimedMessage, ClaimedMessages, Exchange
+from crm_api.outreach.message_schemas import MOST_BATCHES, MOST_CLAIMED, ClaimedMessage, ClaimedMessages, Exchange
 
 from .gateways import Gateway, HandOverUnknown, Outcome, mime
 
 TICK_SECONDS: Final = 2.0
-LANES: Final = 8
-"""Batches at once between the API's `handing_over` and their report: what nobody can say anything of when this process
-dies. Each lane has one more batch rendered meanwhile."""
+LANES: Final = 4
+"""With MOST_BATCHES each between the API's `handing_over` and their report: what nobody can say anything of when this
+process dies. Each lane has as many more rendered meanwhile."""
+_MOST: Final = MOST_BATCHES * MOST_CLAIMED
 _LONGEST_REPORT: Final = 300
 log = structlog.get_logger()
 
@@ -60,26 +61,26 @@ class _Batch:
 class _Lane:
     """What a lane has to say to the API, and what it wants to hand over next."""
 
-    report: dict[str, Any] | None = None
-    batch: _Batch | None = None
+    reports: Sequence[dict[str, Any]] = ()
+    batches: Sequence[_Batch] = ()
 
     def let_go(self) -> None:
         """Forget both: the API has them."""
-        self.report = self.batch = None
+        self.reports = self.batches = ()
 
     def let_refused_go(self, *, for_good: bool) -> None:
-        """Forget what the API did not take. The batch goes first: its lease gives it back, and what was sent must be
-        told if it can be. A report goes only if it will never be taken.
+        """Forget what the API did not take. The batches go first: their leases give them back, and what was sent must
+        be told if it can be. Reports go only if they will never be taken.
         """
-        if self.batch is not None:
-            self.batch = None
+        if self.batches:
+            self.batches = ()
         elif for_good:
-            self.report = None
+            self.reports = ()
 
     @property
     def is_empty(self) -> bool:
         """Whether there is nothing to say and nothing to hand over."""
-        return self.batch is None and self.report is None
+        return not (self.batches or self.reports)
 
 
 class Mailer:
@@ -134,25 +135,26 @@ class Mailer:
             return
 
     async def _round(self, lane: _Lane) -> bool:
-        """Exchange with the API, then hand over what may go while the next batch is rendered; answers whether there was
-        anything to do. What the API was not told yet stays in the lane when this fails.
+        """Exchange with the API, then hand over what may go while the next batches are rendered; answers whether there
+        was anything to do. What the API was not told yet stays in the lane when this fails.
         """
-        batch, began = lane.batch, time.monotonic()
+        batches, began = lane.batches, time.monotonic()
         answer = await self._exchange(
-            report=lane.report,
-            hand_over=None if batch is None else batch.as_wish(),
-            claim=0 if self._stopping.is_set() else MOST_CLAIMED,
+            report=lane.reports,
+            hand_over=[batch.as_wish() for batch in batches],
+            claim=0 if self._stopping.is_set() else _MOST,
         )
         lane.let_go()
-        if answer.claimed is not None and len(answer.claimed.data) == MOST_CLAIMED:
+        claimed, allowed = answer.claimed or (), set(answer.allowed or ())
+        if sum(len(batch.data) for batch in claimed) == _MOST:
             self._more.set()
         else:
             self._more.clear()
-        preparing = asyncio.create_task(self._next_batch(answer.claimed))
-        if batch is not None:
-            lane.report = await self._handed_over(batch, set(answer.allowed or ()), began + batch.lease_seconds)
-        lane.batch = await preparing
-        return batch is not None or lane.batch is not None
+        preparing = asyncio.create_task(self._next_batches(claimed))
+        ends = (self._handed_over(batch, allowed, began + batch.lease_seconds) for batch in batches)
+        lane.reports = [report for report in await asyncio.gather(*ends) if report is not None]
+        lane.batches = await preparing
+        return bool(batches or lane.batches)
 
     async def _exchange(self, **parts: Any) -> Exchange:
         gateway = self._gateway
@@ -161,10 +163,11 @@ class Mailer:
             log.warning("reports_late", count=len(answer.reported.late))
         return answer
 
-    async def _next_batch(self, claimed: ClaimedMessages | None) -> _Batch | None:
+    async def _next_batches(self, claimed: Iterable[ClaimedMessages]) -> list[_Batch]:
+        return [batch for each in claimed if (batch := await self._next_batch(each)) is not None]
+
+    async def _next_batch(self, claimed: ClaimedMessages) -> _Batch | None:
         """Make the next batch; one that fails is left to its lease, and hinders nothing that is under way beside it."""
-        if claimed is None or not claimed.data:
-            return None
         try:
             prepared = await self._prepared(claimed)
         except Exception as error:
@@ -182,7 +185,7 @@ class Mailer:
         prepared, refused = await asyncio.to_thread(_prepare, fresh)
         reports += refused
         if reports:
-            await self._exchange(report=_report_on(claimed.lease_id, reports))
+            await self._exchange(report=[_report_on(claimed.lease_id, reports)])
         return prepared
 
     async def _reconciled(self, message: ClaimedMessage) -> dict[str, Any] | None:

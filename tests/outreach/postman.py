@@ -25,19 +25,23 @@ class Postman:
         return answer
 
     async def claim(self, limit: int = 20) -> list[dict[str, Any]]:
-        answer = (await self.exchange(claim=limit))["claimed"]
-        self.lease_id = answer["lease_id"]
-        found: list[dict[str, Any]] = answer["data"]
+        """Claim one batch."""
+        batches = (await self.exchange(claim=limit))["claimed"]
+        if not batches:
+            return []
+        [batch] = batches
+        self.lease_id = batch["lease_id"]
+        found: list[dict[str, Any]] = batch["data"]
         return found
 
     async def begin(self, messages: list[dict[str, Any]], links: Any = ()) -> list[str]:
         ready = [{"id": each["id"], "links": list(links)} for each in messages]
-        answer = await self.exchange(hand_over={"lease_id": self.lease_id, "messages": ready})
+        answer = await self.exchange(hand_over=[{"lease_id": self.lease_id, "messages": ready}])
         allowed: list[str] = answer["allowed"]
         return allowed
 
     async def report(self, ids: list[str], result: str = "sent", **told: Any) -> dict[str, list[str]]:
         reports = [{"id": id, "result": result, **told} for id in ids]
-        answer = await self.exchange(report={"lease_id": self.lease_id, "reports": reports})
+        answer = await self.exchange(report=[{"lease_id": self.lease_id, "reports": reports}])
         reported: dict[str, list[str]] = answer["reported"]
         return reported

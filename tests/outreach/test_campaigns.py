@@ -158,6 +158,33 @@ async def test_a_small_campaign_does_not_wait_behind_a_large_one(api: Api, postm
     assert len(await postman.claim(limit=20)) == 5, "the room of a claim is not wasted"
 
 
+async def test_an_exchange_carries_two_batches_each_under_its_lease(api: Api, postman: Postman) -> None:
+    await readers(api, 30)
+    made = await launched(api)
+    await postman.plan()
+    full, rest = (await postman.exchange(claim=40))["claimed"]
+    assert (len(full["data"]), len(rest["data"]), full["lease_id"] != rest["lease_id"]) == (20, 10, True)
+    ids = [[each["id"] for each in batch["data"]] for batch in (full, rest)]
+    assert len({*ids[0], *ids[1]}) == 30
+
+    def under(leases: list[dict[str, Any]], **said: Any) -> list[dict[str, Any]]:
+        """The messages of both batches, under these leases, as they are said in the exchange."""
+        [(name, told)] = said.items()
+        return [
+            {"lease_id": lease["lease_id"], name: [{"id": id, **told} for id in mine]}
+            for lease, mine in zip(leases, ids, strict=True)
+        ]
+
+    assert (await postman.exchange(hand_over=under([rest, full], messages={})))["allowed"] == []
+    allowed = (await postman.exchange(hand_over=under([full, rest], messages={})))["allowed"]
+    assert allowed == ids[0] + ids[1]
+    late = (await postman.exchange(report=under([rest, full], reports={"result": "sent"})))["reported"]
+    assert (late["accepted"], late["late"]) == ([], ids[0] + ids[1])
+    reported = (await postman.exchange(report=under([full, rest], reports={"result": "sent"})))["reported"]
+    assert (set(reported["accepted"]), reported["late"]) == ({*ids[0], *ids[1]}, [])
+    assert await states(api, made) == {"sent": 30}
+
+
 async def test_what_a_dead_worker_held_is_taken_back_or_unknown(api: Api, postman: Postman, database: Database) -> None:
     await readers(api, 4)
     made = await launched(api)

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from typing import Final, Literal
 from uuid import UUID
 
+import orjson
+
 Use = Literal["unsubscribe", "open", "click"]
 _MARKS: Final[dict[Use, bytes]] = {"unsubscribe": b"u", "open": b"o", "click": b"c"}
 _SIGNATURE: Final = 16
@@ -21,8 +23,8 @@ _PURPOSE: Final = b"crm-api message links"
 MOST_LINKS: Final = 200
 """Of one message that are followed; further ones lead where they lead, and nobody knows who went there."""
 LONGEST_LINK: Final = 2_000
-LONGEST_LINKS: Final = 20_000
-"""Bytes of all of a message's: twenty messages are handed over in one call, whose body is bounded."""
+LONGEST_LINKS: Final = 15_000
+"""Bytes of all of a message's as JSON has them: forty messages are handed over in one call, whose body is bounded."""
 FOLLOWED: Final = r"^https?://[^\s\u0000-\u001f]+$"
 _FOLLOWED: Final = re.compile(FOLLOWED)
 
@@ -70,4 +72,4 @@ def can_follow(url: str, others: Mapping[int, str]) -> bool:
     """Say whether a link can be followed beside the others of its message."""
     if len(others) >= MOST_LINKS or len(url) > LONGEST_LINK or not _FOLLOWED.fullmatch(url):
         return False
-    return sum(len(each.encode()) for each in (url, *others.values())) <= LONGEST_LINKS
+    return sum(len(orjson.dumps(each)) for each in (url, *others.values())) <= LONGEST_LINKS

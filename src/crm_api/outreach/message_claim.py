@@ -12,7 +12,6 @@ from sqlalchemy import ARRAY, Text, Uuid, any_, bindparam, cast
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ..core.db import driver
-from ..core.ids import new_id
 from ..core.read import Prepared, Reader
 from ..customers.models import Customer
 from ..offers.operations import Desk, Made, decide_for_many
@@ -21,7 +20,7 @@ from . import recipients, variables
 from .addresses import message_id
 from .links import Link, Signer
 from .message_ending import Ended, end
-from .message_queue import Lease, Taken, lease_of, put_in_order, take, take_next, take_to_ask
+from .message_queue import Taken, leases_for, put_in_order, take, take_next, take_to_ask
 from .message_schemas import ExchangeWish
 from .planning import OCCURRENCE
 
@@ -68,21 +67,23 @@ class MailDesk:
     settings: Settings
 
 
-async def claim(session: AsyncSession, wish: ExchangeWish, by: str, desk: MailDesk) -> dict[str, Any]:
+async def claim(session: AsyncSession, wish: ExchangeWish, by: str, desk: MailDesk) -> list[dict[str, Any]]:
     """Lease what is due and may still be sent. When there is too little, the queue is put in order first."""
     connection: asyncpg.Connection = await driver(session)
-    lease = Lease(new_id(), lease_of(desk.settings))
-    taken = await take_next(connection, lease, wish.claim)
+    leases = leases_for(wish.claim, desk.settings)
+    taken = await take_next(connection, leases, wish.claim)
     if len(taken) < wish.claim:
         await put_in_order(session, connection)
         if wish.can_look_up:
-            taken += await take_to_ask(connection, wish.gateway, lease, wish.claim - len(taken))
-        taken += await take(connection, lease, wish.claim - len(taken))
-    ready: list[dict[str, Any]] = []
+            taken += await take_to_ask(connection, wish.gateway, leases, len(taken), wish.claim - len(taken))
+        taken += await take(connection, leases, len(taken), wish.claim - len(taken))
+    ready: dict[UUID, list[dict[str, Any]]] = {id: [] for id in leases.ids}
     for campaign in await _campaigns(connection, {each.campaign_id for each in taken}):
         mine = [each for each in taken if each.campaign_id == campaign.id]
-        ready += await _ready(session, connection, campaign, mine, by, desk)
-    return {"lease_id": lease.id, "lease_seconds": desk.settings.lease_seconds, "data": ready}
+        for each, document in await _ready(session, connection, campaign, mine, by, desk):
+            ready[each.lease_id].append(document)
+    seconds = desk.settings.lease_seconds
+    return [{"lease_id": id, "lease_seconds": seconds, "data": data} for id, data in ready.items() if data]
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +126,7 @@ async def _ready(
     taken: Sequence[Taken],
     by: str,
     desk: MailDesk,
-) -> list[dict[str, Any]]:
+) -> list[tuple[Taken, dict[str, Any]]]:
     """Answer what is to be sent of one campaign; whoever may no longer get it is ended with the reason."""
     people = await _people(connection, campaign.terms, [each.customer_id for each in taken])
     skipped: list[Ended] = []
@@ -156,7 +157,7 @@ async def _ready(
         await _note(connection, sent, offers)
     asked = [each for each in going if each.reconcile]
     return [
-        _document(campaign, each, people.get(each.customer_id), offers.get(each.customer_id), desk)
+        (each, _document(campaign, each, people.get(each.customer_id), offers.get(each.customer_id), desk))
         for each in (*asked, *sent)
     ]
 

@@ -16,9 +16,9 @@ from .message_schemas import ExchangeWish
 async def exchange(session: AsyncSession, wish: ExchangeWish, by: str, desk: MailDesk) -> dict[str, Any]:
     """Take a report, allow a hand-over, give out messages: each if it is asked for, null if not."""
     answer: dict[str, Any] = {"reported": None, "allowed": None, "claimed": None}
-    if wish.report is not None:
+    if wish.report:
         answer["reported"] = await report(session, wish.report, wish.gateway, by)
-    if wish.hand_over is not None:
+    if wish.hand_over:
         answer["allowed"] = await begin_hand_over(
             session, wish.hand_over, wish.gateway, can_look_up=wish.can_look_up, lease=lease_of(desk.settings)
         )

@@ -1,5 +1,6 @@
 """The queue: which messages are due, who has them, and what becomes of those whose worker fell silent."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final, NamedTuple
 from uuid import UUID
@@ -8,9 +9,11 @@ import asyncpg
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from ..core.clock import now
+from ..core.ids import new_id
 from ..core.trail import emit, record
 from ..settings import Settings
 from .message_ending import Ended, end
+from .message_schemas import MOST_CLAIMED
 
 LONGEST_DOUBT: Final = timedelta(hours=1)
 """For how long a gateway that can be asked may stay away before its messages are `unknown`: it may be gone for good."""
@@ -31,15 +34,22 @@ WHERE lease_id IS NOT NULL AND leased_until < statement_timestamp() AND state = 
 LIMIT $1 FOR UPDATE SKIP LOCKED
 """
 _RECONCILE: Final = """
-UPDATE message_due SET lease_id = $1, leased_until = statement_timestamp() + $4::interval
-WHERE message_id IN (
+WITH due AS (
   SELECT message_id FROM message_due
   WHERE lease_id IS NOT NULL AND leased_until < statement_timestamp() AND state = 'handing_over'
-    AND can_look_up AND gateway = $2
-  LIMIT $3 FOR UPDATE SKIP LOCKED
+    AND can_look_up AND gateway = $5
+  LIMIT $4 FOR UPDATE SKIP LOCKED
 )
-RETURNING message_id, customer_id, campaign_id
+UPDATE message_due d SET lease_id = g.lease_id, leased_until = statement_timestamp() + $2::interval
 """
+# One lease after the other is filled, from the place on that is free.
+_GIVEN: Final = f"""
+FROM (
+  SELECT message_id, ($1::uuid[])[1 + ($3 + row_number() OVER () - 1) / {MOST_CLAIMED}] AS lease_id FROM due
+) AS g
+WHERE d.message_id = g.message_id
+RETURNING d.message_id, d.customer_id, d.campaign_id, d.lease_id
+"""  # noqa: S608  # ours
 # Each has the same chance to be next, so that a small campaign does not wait behind a large one. The order inside keeps
 # the planner at the index: right after a plan it knows nothing of what the table holds.
 _READY: Final = """
@@ -50,26 +60,16 @@ SELECT c.id FROM campaign c CROSS JOIN LATERAL (
 ) AS first
 WHERE c.status = 'running' ORDER BY random() LIMIT $1
 """
-_TAKE: Final = """
-UPDATE message_due
-SET state = 'claimed', lease_id = $1, leased_until = statement_timestamp() + $4::interval
-WHERE message_id IN (
+_TAKE: Final = f"""
+WITH due AS (
   SELECT message_id FROM message_due
-  WHERE campaign_id = $2 AND lease_id IS NULL AND due_at <= statement_timestamp()
-  ORDER BY due_at, message_id LIMIT $3 FOR UPDATE SKIP LOCKED
+  WHERE campaign_id = $5 AND lease_id IS NULL AND due_at <= statement_timestamp()
+  ORDER BY due_at, message_id LIMIT $4 FOR UPDATE SKIP LOCKED
 )
-RETURNING message_id, customer_id, campaign_id
-"""
-_TAKE_NEXT: Final = f"""
-UPDATE message_due
-SET state = 'claimed', lease_id = $1, leased_until = statement_timestamp() + $3::interval
-WHERE message_id IN (
-  SELECT message_id FROM message_due
-  WHERE campaign_id = ({_READY.replace("$1", "1")}) AND lease_id IS NULL AND due_at <= statement_timestamp()
-  ORDER BY due_at, message_id LIMIT $2 FOR UPDATE SKIP LOCKED
-)
-RETURNING message_id, customer_id, campaign_id
+UPDATE message_due d SET state = 'claimed', lease_id = g.lease_id, leased_until = statement_timestamp() + $2::interval
+{_GIVEN}
 """  # noqa: S608  # ours
+_TAKE_NEXT: Final = _TAKE.replace("$5", f"({_READY.replace('$1', '1')})")
 _ENDED: Final = """
 UPDATE campaign c SET status = CASE WHEN status = 'stopping' THEN 'stopped' ELSE 'finished' END,
   ended_at = $1, updated_at = $1, version = version + 1
@@ -83,10 +83,10 @@ RETURNING id, code, status
 """
 
 
-class Lease(NamedTuple):
-    """What a worker holds messages by."""
+class Leases(NamedTuple):
+    """What a worker holds messages by, so many under each of them."""
 
-    id: UUID
+    ids: Sequence[UUID]
     lasts: timedelta
 
 
@@ -96,8 +96,14 @@ class Taken(NamedTuple):
     message_id: UUID
     customer_id: UUID
     campaign_id: UUID
+    lease_id: UUID
     reconcile: bool = False
     """Its worker fell silent in the hand-over, so that the gateway has to be asked."""
+
+
+def leases_for(most: int, settings: Settings) -> Leases:
+    """Make leases for so many messages."""
+    return Leases([new_id() for _ in range(0, most, MOST_CLAIMED)], lease_of(settings))
 
 
 def lease_of(settings: Settings) -> timedelta:
@@ -116,23 +122,25 @@ async def put_in_order(session: AsyncSession, connection: asyncpg.Connection) ->
         emit(session, f"campaign.{row['status']}", {"id": str(row["id"]), "code": row["code"]})
 
 
-async def take_next(connection: asyncpg.Connection, lease: Lease, most: int) -> list[Taken]:
+async def take_next(connection: asyncpg.Connection, leases: Leases, most: int) -> list[Taken]:
     """Lease what is due of one running campaign, whose turn it is: in one round trip what mostly is enough."""
-    return [Taken(*row) for row in await connection.fetch(_TAKE_NEXT, lease.id, most, lease.lasts)]
+    return [Taken(*row) for row in await connection.fetch(_TAKE_NEXT, *leases, 0, most)]
 
 
-async def take(connection: asyncpg.Connection, lease: Lease, most: int) -> list[Taken]:
-    """Lease what is due, of running campaigns in their turn."""
+async def take(connection: asyncpg.Connection, leases: Leases, before: int, most: int) -> list[Taken]:
+    """Lease what is due, of running campaigns in their turn; `before` so many are leased already."""
     taken: list[Taken] = []
     for ready in await connection.fetch(_READY, most):
         if len(taken) >= most:
             break
-        rows = await connection.fetch(_TAKE, lease.id, ready["id"], most - len(taken), lease.lasts)
+        rows = await connection.fetch(_TAKE, *leases, before + len(taken), most - len(taken), ready["id"])
         taken += [Taken(*row) for row in rows]
     return taken
 
 
-async def take_to_ask(connection: asyncpg.Connection, gateway: str, lease: Lease, most: int) -> list[Taken]:
+async def take_to_ask(
+    connection: asyncpg.Connection, gateway: str, leases: Leases, before: int, most: int
+) -> list[Taken]:
     """Lease messages whose worker fell silent in the hand-over, to a gateway that can say what became of them."""
-    rows = await connection.fetch(_RECONCILE, lease.id, gateway, most, lease.lasts)
-    return [Taken(row[0], row[1], row[2], reconcile=True) for row in rows]
+    rows = await connection.fetch(_RECONCILE + _GIVEN, *leases, before, most, gateway)
+    return [Taken(*row)._replace(reconcile=True) for row in rows]

@@ -25,18 +25,20 @@ MOST_ATTEMPTS: Final = 10
 _LONGEST_PAUSE: Final = timedelta(hours=6)
 _FIRST_PAUSE: Final = timedelta(seconds=30)
 _HAND_OVER: Final = """
-WITH linked AS (
+WITH asked AS (SELECT * FROM unnest($1::uuid[], $2::uuid[]) AS a (lease_id, message_id)),
+linked AS (
   INSERT INTO campaign_link (campaign_id, number, url)
   SELECT DISTINCT d.campaign_id, l.number, l.url
   FROM unnest($6::uuid[], $7::bigint[], $8::text[]) AS l (message_id, number, url)
-  JOIN message_due d ON d.message_id = l.message_id AND d.lease_id = $1
+  JOIN asked a ON a.message_id = l.message_id
+  JOIN message_due d ON d.message_id = a.message_id AND d.lease_id = a.lease_id
   ORDER BY 1, 2
   ON CONFLICT DO NOTHING
 )
 UPDATE message_due d SET state = 'handing_over', attempt = attempt + 1, gateway = $3, can_look_up = $4,
   leased_until = statement_timestamp() + $5::interval
-FROM campaign c
-WHERE d.lease_id = $1 AND d.message_id = ANY($2::uuid[]) AND d.state IN ('claimed', 'handing_over')
+FROM campaign c, asked a
+WHERE d.message_id = a.message_id AND d.lease_id = a.lease_id AND d.state IN ('claimed', 'handing_over')
   AND d.leased_until > statement_timestamp() AND c.id = d.campaign_id AND c.status = 'running'
   AND (
     SELECT w.state FROM consent w
@@ -45,15 +47,16 @@ WHERE d.lease_id = $1 AND d.message_id = ANY($2::uuid[]) AND d.state IN ('claime
 RETURNING d.message_id
 """
 _LET_GO: Final = """
-UPDATE message_due SET state = 'waiting', lease_id = NULL, leased_until = NULL
-WHERE lease_id = $1 AND message_id = ANY($2::uuid[]) AND state = 'claimed'
+UPDATE message_due d SET state = 'waiting', lease_id = NULL, leased_until = NULL
+FROM unnest($1::uuid[], $2::uuid[]) AS a (lease_id, message_id)
+WHERE d.message_id = a.message_id AND d.lease_id = a.lease_id AND d.state = 'claimed'
 """
 _HELD: Final = """
-SELECT d.message_id, d.customer_id, d.attempt, d.state, m.address, m.decision_id, c.code
-FROM message_due d
+SELECT d.lease_id, d.message_id, d.customer_id, d.attempt, d.state, m.address, m.decision_id, c.code
+FROM unnest($1::uuid[], $2::uuid[]) AS t (lease_id, message_id)
+JOIN message_due d ON d.message_id = t.message_id AND d.lease_id = t.lease_id
 JOIN message m ON m.customer_id = d.customer_id AND m.id = d.message_id
 JOIN campaign c ON c.id = d.campaign_id
-WHERE d.lease_id = $1 AND d.message_id = ANY($2::uuid[])
 ORDER BY d.message_id FOR UPDATE OF d
 """
 _WAIT: Final = """
@@ -64,31 +67,32 @@ FROM unnest($1::uuid[], $2::interval[]) AS w (message_id, pause) WHERE d.message
 
 
 async def begin_hand_over(
-    session: AsyncSession, wish: HandOverWish, gateway: str, *, can_look_up: bool, lease: timedelta
+    session: AsyncSession, wishes: Sequence[HandOverWish], gateway: str, *, can_look_up: bool, lease: timedelta
 ) -> list[UUID]:
     """Write down that messages are being handed over; answers those that may be. The others go back to the queue."""
     connection: asyncpg.Connection = await driver(session)
-    ids = [ready.id for ready in wish.messages]
-    links = [(ready.id, link.number, link.url) for ready in wish.messages for link in ready.links]
+    asked = {ready.id: wish.lease_id for wish in wishes for ready in wish.messages}
+    links = [(ready.id, link.number, link.url) for wish in wishes for ready in wish.messages for link in ready.links]
     columns = [list(column) for column in zip(*links, strict=True)] or [[], [], []]
-    rows = await connection.fetch(_HAND_OVER, wish.lease_id, ids, gateway, can_look_up, lease, *columns)
+    leases = list(asked.values())
+    rows = await connection.fetch(_HAND_OVER, leases, list(asked), gateway, can_look_up, lease, *columns)
     allowed = {row["message_id"] for row in rows}
-    if refused := [id for id in ids if id not in allowed]:
-        await connection.execute(_LET_GO, wish.lease_id, refused)
-    return [id for id in ids if id in allowed]
+    if refused := {id: lease_id for id, lease_id in asked.items() if id not in allowed}:
+        await connection.execute(_LET_GO, list(refused.values()), list(refused))
+    return [id for id in asked if id in allowed]
 
 
-async def report(session: AsyncSession, wish: ReportWish, gateway: str, by: str) -> dict[str, list[UUID]]:
+async def report(session: AsyncSession, wishes: Sequence[ReportWish], gateway: str, by: str) -> dict[str, list[UUID]]:
     """Write down what became of messages; a report under a lease that is over does not count."""
     connection: asyncpg.Connection = await driver(session)
-    told = {each.id: each for each in wish.reports}
-    held = await connection.fetch(_HELD, wish.lease_id, list(told))
+    told = {(wish.lease_id, each.id): each for wish in wishes for each in wish.reports}
+    held = await connection.fetch(_HELD, *map(list, zip(*told, strict=True)))
     endings: list[Ended] = []
     pauses: list[tuple[UUID, timedelta]] = []
     facts: list[TouchpointCreate] = []
     bounced: list[str] = []
     for row in held:
-        this = told[row["message_id"]]
+        this = told[row["lease_id"], row["message_id"]]
         count(session, REPORTED, this.result)
         ended = _ending(this, row, gateway)
         if ended is None:
@@ -104,8 +108,8 @@ async def report(session: AsyncSession, wish: ReportWish, gateway: str, by: str)
     if pauses:
         await connection.execute(_WAIT, *map(list, zip(*pauses, strict=True)))
     await _leave(session, facts, bounced, by)
-    accepted = [row["message_id"] for row in held]
-    return {"accepted": accepted, "late": [id for id in told if id not in accepted]}
+    accepted = dict.fromkeys(row["message_id"] for row in held)
+    return {"accepted": list(accepted), "late": [id for _, id in told if id not in accepted]}
 
 
 def pause_after(attempt: int) -> timedelta:

@@ -12,6 +12,9 @@ from .links import FOLLOWED, LONGEST_LINK, MOST_LINKS
 State = Literal["pending", "claimed", "handing_over", "sent", "bounced", "failed", "skipped", "cancelled", "unknown"]
 Result = Literal["sent", "deferred", "bounced", "failed", "unknown", "not_taken"]
 MOST_CLAIMED = 20
+"""Under one lease: what one worker hands over before it says what became of it."""
+MOST_BATCHES = 2
+"""In one exchange, each under its own lease: one costs as much time as two, but for the messages themselves."""
 Gateway = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,39}$", description="What hands it over", examples=["smtp"])]
 
 _ID = "0198c5a0-5d3f-8c3a-9f0e-2b7d4c1e8a11"
@@ -182,9 +185,16 @@ class ExchangeWish(Input):
 
     gateway: Gateway
     can_look_up: Annotated[bool, Field(description="Whether the gateway can say later if it took a message")]
-    report: Annotated[ReportWish | None, Field(description="What became of messages")] = None
-    hand_over: Annotated[HandOverWish | None, Field(description="What is rendered, and about to be handed over")] = None
-    claim: Annotated[int, Field(ge=0, le=MOST_CLAIMED, description="How many more messages are wanted at most")] = 0
+    report: Annotated[list[ReportWish], Field(max_length=MOST_BATCHES, description="What became of messages")] = Field(
+        default_factory=list
+    )
+    hand_over: Annotated[
+        list[HandOverWish], Field(max_length=MOST_BATCHES, description="What is rendered, and about to be handed over")
+    ] = Field(default_factory=list)
+    claim: Annotated[
+        int,
+        Field(ge=0, le=MOST_CLAIMED * MOST_BATCHES, description="How many more messages are wanted at most"),
+    ] = 0
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -192,17 +202,21 @@ class ExchangeWish(Input):
                 {
                     "gateway": "smtp",
                     "can_look_up": False,
-                    "report": {
-                        "lease_id": _LEASE,
-                        "reports": [{"id": _ID, "result": "sent", "code": 250, "subject": "Spring"}],
-                    },
-                    "hand_over": {
-                        "lease_id": _NEXT_LEASE,
-                        "messages": [
-                            {"id": _NEXT_ID, "links": [{"number": 4711, "url": "https://shop.example/bikes"}]}
-                        ],
-                    },
-                    "claim": 20,
+                    "report": [
+                        {
+                            "lease_id": _LEASE,
+                            "reports": [{"id": _ID, "result": "sent", "code": 250, "subject": "Spring"}],
+                        }
+                    ],
+                    "hand_over": [
+                        {
+                            "lease_id": _NEXT_LEASE,
+                            "messages": [
+                                {"id": _NEXT_ID, "links": [{"number": 4711, "url": "https://shop.example/bikes"}]}
+                            ],
+                        }
+                    ],
+                    "claim": 40,
                 }
             ]
         }
@@ -224,7 +238,12 @@ class Exchange(Output):
         list[UUID] | None,
         Field(description="What may be handed over now; the others are no longer this worker's"),
     ]
-    claimed: ClaimedMessages | None
+    claimed: Annotated[
+        list[ClaimedMessages] | None,
+        Field(
+            description=f"In batches of up to {MOST_CLAIMED}, each under a lease of its own; none when nothing is due"
+        ),
+    ]
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -232,31 +251,33 @@ class Exchange(Output):
                 {
                     "reported": {"accepted": [_ID], "late": []},
                     "allowed": [_NEXT_ID],
-                    "claimed": {
-                        "lease_id": "0198c5a0-8b02-7c6d-8e66-2a3b4c5d6e99",
-                        "lease_seconds": 60,
-                        "data": [
-                            {
-                                "id": "0198c5a0-5d3f-8c3a-9f0e-2b7d4c1e8a33",
-                                "customer_id": _CUSTOMER,
-                                "campaign_id": _CAMPAIGN,
-                                "reconcile": False,
-                                "message_id": "<0198c5a05d3f8c3a9f0e2b7d4c1e8a33@shop.example>",
-                                "recipient": {"name": "Ann Lee", "address": "ann@example.com"},
-                                "sender": {"name": "Bike Shop", "address": "news@shop.example"},
-                                "reply_to": None,
-                                "content": {
-                                    "subject": "Spring",
-                                    "text": "Hello {{ customer.display_name }}",
-                                    "html": None,
-                                },
-                                "variables": {"customer": {"display_name": "Ann Lee"}},
-                                "unsubscribe_url": "https://crm.example/p/unsubscribe/AZjF",
-                                "open_url": "https://crm.example/p/open/AZjF.gif",
-                                "click_prefix": "https://crm.example/p/click/AZjF/",
-                            }
-                        ],
-                    },
+                    "claimed": [
+                        {
+                            "lease_id": "0198c5a0-8b02-7c6d-8e66-2a3b4c5d6e99",
+                            "lease_seconds": 60,
+                            "data": [
+                                {
+                                    "id": "0198c5a0-5d3f-8c3a-9f0e-2b7d4c1e8a33",
+                                    "customer_id": _CUSTOMER,
+                                    "campaign_id": _CAMPAIGN,
+                                    "reconcile": False,
+                                    "message_id": "<0198c5a05d3f8c3a9f0e2b7d4c1e8a33@shop.example>",
+                                    "recipient": {"name": "Ann Lee", "address": "ann@example.com"},
+                                    "sender": {"name": "Bike Shop", "address": "news@shop.example"},
+                                    "reply_to": None,
+                                    "content": {
+                                        "subject": "Spring",
+                                        "text": "Hello {{ customer.display_name }}",
+                                        "html": None,
+                                    },
+                                    "variables": {"customer": {"display_name": "Ann Lee"}},
+                                    "unsubscribe_url": "https://crm.example/p/unsubscribe/AZjF",
+                                    "open_url": "https://crm.example/p/open/AZjF.gif",
+                                    "click_prefix": "https://crm.example/p/click/AZjF/",
+                                }
+                            ],
+                        }
+                    ],
                 }
             ]
         }
