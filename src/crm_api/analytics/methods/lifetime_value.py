@@ -232,7 +232,9 @@ def judge(known: pl.DataFrame, later: pl.DataFrame, cut_on: date, parameters: Pa
     if status != "ok":
         return no_backtest(MODEL, cut_on, parameters.as_of, status, reason)
     scored = score(known, fitted, asked).filter(pl.col("status") == "ok")
-    judged = scored.join(later, on="customer_id", how="left", maintain_order="left").join(known, on="customer_id")
+    # In the order of the scores throughout: sums of fractions hang on the order of what they are of.
+    judged = scored.join(later, on="customer_id", how="left", maintain_order="left")
+    judged = judged.join(known, on="customer_id", maintain_order="left")
     judged = judged.with_columns(pl.col("purchases", "net_minor").fill_null(0))
     table = calibration(_floats(judged, "expected_purchases"), _floats(judged, "purchases"))
     money = judged.with_columns(bin=pl.Series(bin_of(_floats(judged, "expected_purchases"), 10)))
