@@ -7,7 +7,7 @@ costs half an exchange with the API: it reports on the two before, begins to han
 
 import asyncio
 import time
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
@@ -17,7 +17,15 @@ import structlog
 from crm_api.client import ApiClient, ApiFailure, ApiProblem, outreach
 from crm_api.outreach import rendering
 from crm_api.outreach.links import can_follow, link_number
-from crm_api.outreach.message_schemas import MOST_BATCHES, MOST_CLAIMED, ClaimedMessage, ClaimedMessages, Exchange
+from crm_api.outreach.message_schemas import (
+    MOST_BATCHES,
+    MOST_CLAIMED,
+    Claimed,
+    ClaimedCampaign,
+    ClaimedMessage,
+    ClaimedMessages,
+    Exchange,
+)
 
 from .gateways import Gateway, HandOverUnknown, Outcome, mime
 
@@ -26,6 +34,8 @@ LANES: Final = 4
 """With MOST_BATCHES each between the API's `handing_over` and their report: what nobody can say anything of when this
 process dies. Each lane has as many more rendered meanwhile."""
 _MOST: Final = MOST_BATCHES * MOST_CLAIMED
+_NOTHING: Final = Claimed(campaigns=[], batches=[])
+_Campaigns = Mapping[UUID, ClaimedCampaign]
 _LONGEST_REPORT: Final = 300
 log = structlog.get_logger()
 
@@ -35,6 +45,8 @@ class _Prepared:
     """A message as it goes out."""
 
     claimed: ClaimedMessage
+    sender: str
+    """The address."""
     mail: bytes
     subject: str
     links: dict[int, str]
@@ -50,11 +62,17 @@ class _Batch:
 
     def as_wish(self) -> dict[str, Any]:
         """Say what is about to be handed over."""
-        ready = [
-            {"id": str(each.claimed.id), "links": [{"number": n, "url": url} for n, url in each.links.items()]}
-            for each in self.messages
-        ]
-        return {"lease_id": str(self.lease_id), "messages": ready}
+        used: dict[UUID, dict[int, str]] = {}
+        for each in self.messages:
+            used.setdefault(each.claimed.campaign_id, {}).update(each.links)
+        return {
+            "lease_id": self.lease_id,
+            "messages": [each.claimed.id for each in self.messages],
+            "links": [
+                {"campaign_id": id, "links": [{"number": number, "url": url} for number, url in links.items()]}
+                for id, links in used.items()
+            ],
+        }
 
 
 @dataclass(slots=True)
@@ -145,8 +163,8 @@ class Mailer:
             claim=0 if self._stopping.is_set() else _MOST,
         )
         lane.let_go()
-        claimed, allowed = answer.claimed or (), set(answer.allowed or ())
-        if sum(len(batch.data) for batch in claimed) == _MOST:
+        claimed, allowed = answer.claimed or _NOTHING, set(answer.allowed or ())
+        if sum(len(batch.data) for batch in claimed.batches) == _MOST:
             self._more.set()
         else:
             self._more.clear()
@@ -163,13 +181,14 @@ class Mailer:
             log.warning("reports_late", count=len(answer.reported.late))
         return answer
 
-    async def _next_batches(self, claimed: Iterable[ClaimedMessages]) -> list[_Batch]:
-        return [batch for each in claimed if (batch := await self._next_batch(each)) is not None]
+    async def _next_batches(self, claimed: Claimed) -> list[_Batch]:
+        campaigns = {campaign.id: campaign for campaign in claimed.campaigns}
+        return [batch for each in claimed.batches if (batch := await self._next_batch(each, campaigns)) is not None]
 
-    async def _next_batch(self, claimed: ClaimedMessages) -> _Batch | None:
+    async def _next_batch(self, claimed: ClaimedMessages, campaigns: _Campaigns) -> _Batch | None:
         """Make the next batch; one that fails is left to its lease, and hinders nothing that is under way beside it."""
         try:
-            prepared = await self._prepared(claimed)
+            prepared = await self._prepared(claimed, campaigns)
         except Exception as error:
             log.error(
                 "batch_left", error=type(error).__name__, exc_info=None if isinstance(error, ApiFailure) else error
@@ -177,12 +196,12 @@ class Mailer:
             return None
         return _Batch(claimed.lease_id, claimed.lease_seconds, prepared) if prepared else None
 
-    async def _prepared(self, claimed: ClaimedMessages) -> list[_Prepared]:
+    async def _prepared(self, claimed: ClaimedMessages, campaigns: _Campaigns) -> list[_Prepared]:
         """Render what was claimed, and report at once on what needs no hand-over."""
         looked_up = [await self._reconciled(message) for message in claimed.data if message.reconcile]
         reports = [report for report in looked_up if report is not None]
         fresh = [message for message in claimed.data if not message.reconcile]
-        prepared, refused = await asyncio.to_thread(_prepare, fresh)
+        prepared, refused = await asyncio.to_thread(_prepare, fresh, campaigns)
         reports += refused
         if reports:
             await self._exchange(report=[_report_on(claimed.lease_id, reports)])
@@ -195,7 +214,7 @@ class Mailer:
         except Exception as error:
             log.error("look_up_broke", message=str(message.id), error=type(error).__name__, exc_info=error)
             return None
-        return {"id": str(message.id), "result": "sent" if taken else "not_taken"}
+        return {"id": message.id, "result": "sent" if taken else "not_taken"}
 
     async def _handed_over(self, batch: _Batch, allowed: Collection[UUID], until: float) -> dict[str, Any] | None:
         """Hand over those messages of a batch that may go; answers the report on them."""
@@ -205,23 +224,23 @@ class Mailer:
 
     async def _one(self, each: _Prepared, until: float) -> dict[str, Any]:
         """Hand one message over, unless its lease may end before the gateway has answered."""
-        id, message = str(each.claimed.id), each.claimed
+        id, message = each.claimed.id, each.claimed
         if time.monotonic() > until:
             return {"id": id, "result": "not_taken"}
         try:
-            outcome = await self._gateway.hand_over(each.mail, message.sender.address, message.recipient.address, until)
+            outcome = await self._gateway.hand_over(each.mail, each.sender, message.recipient.address, until)
         except HandOverUnknown as unknown:
             return await self._unknown(message, str(unknown), each.subject)
         except Exception as error:  # what became of the others must still be reported
-            log.error("hand_over_broke", message=id, error=type(error).__name__, exc_info=error)
+            log.error("hand_over_broke", message=str(id), error=type(error).__name__, exc_info=error)
             return await self._unknown(message, f"the gateway broke: {type(error).__name__}", each.subject)
         return _report(message.id, outcome, each.subject)
 
     async def _unknown(self, message: ClaimedMessage, why: str, subject: str) -> dict[str, Any]:
         if self._gateway.can_look_up:
             taken = await self._gateway.look_up(message.message_id)
-            return {"id": str(message.id), "result": "sent" if taken else "not_taken", "subject": subject}
-        return {"id": str(message.id), "result": "unknown", "detail": why[:_LONGEST_REPORT]}
+            return {"id": message.id, "result": "sent" if taken else "not_taken", "subject": subject}
+        return {"id": message.id, "result": "unknown", "detail": why[:_LONGEST_REPORT]}
 
     def _note_api(self, failure: Exception | None) -> None:
         if (failure is not None) != self._api_away:
@@ -231,11 +250,11 @@ class Mailer:
 
 def _report_on(lease_id: UUID, reports: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Make the part of an exchange that reports on messages of one lease."""
-    return {"lease_id": str(lease_id), "reports": list(reports)}
+    return {"lease_id": lease_id, "reports": list(reports)}
 
 
 def _report(id: UUID, outcome: Outcome, subject: str) -> dict[str, Any]:
-    told: dict[str, Any] = {"id": str(id), "result": outcome.result, "subject": subject}
+    told: dict[str, Any] = {"id": id, "result": outcome.result, "subject": subject}
     if outcome.code is not None:
         told["code"] = outcome.code
     if outcome.result != "sent":
@@ -243,25 +262,27 @@ def _report(id: UUID, outcome: Outcome, subject: str) -> dict[str, Any]:
     return told
 
 
-def _prepare(messages: Sequence[ClaimedMessage]) -> tuple[list[_Prepared], list[dict[str, Any]]]:
+def _prepare(messages: Sequence[ClaimedMessage], campaigns: _Campaigns) -> tuple[list[_Prepared], list[dict[str, Any]]]:
     """Render messages; one that cannot be is reported as failed, with the reason."""
     prepared: list[_Prepared] = []
     refused: list[dict[str, Any]] = []
     for message in messages:
         try:
-            prepared.append(_rendered(message))
+            prepared.append(_rendered(message, campaigns[message.campaign_id]))
         except rendering.RenderRefused as why:
-            told = {"id": str(message.id), "result": "failed", "reason": why.code, "detail": str(why)[:_LONGEST_REPORT]}
+            told = {"id": message.id, "result": "failed", "reason": why.code, "detail": str(why)[:_LONGEST_REPORT]}
             refused.append(told)
         except Exception as error:  # one message that breaks must not keep the others from being sent
             log.error("message_broke", message=str(message.id), error=type(error).__name__, exc_info=error)
-            told = {"id": str(message.id), "result": "failed", "reason": "template-invalid"}
+            told = {"id": message.id, "result": "failed", "reason": "template-invalid"}
             refused.append({**told, "detail": f"it cannot be composed ({type(error).__name__})"})
     return prepared, refused
 
 
-def _rendered(message: ClaimedMessage) -> _Prepared:
-    found = rendering.render(message.content.model_dump(), message.variables)
+def _rendered(message: ClaimedMessage, campaign: ClaimedCampaign) -> _Prepared:
+    words = {"subject": campaign.content.subject, "text": campaign.content.text, "html": campaign.content.html}
+    named = {**campaign.variables, **message.variables, "unsubscribe_url": message.unsubscribe_url}
+    found = rendering.render(words, named)
     links: dict[int, str] = {}
 
     def follow(url: str) -> str:
@@ -278,14 +299,14 @@ def _rendered(message: ClaimedMessage) -> _Prepared:
     mail = mime.compose(
         mime.Envelope(
             message_id=message.message_id,
-            sender=(message.sender.name, message.sender.address),
+            sender=(campaign.sender.name, campaign.sender.address),
             recipient=(message.recipient.name, message.recipient.address),
-            reply_to=message.reply_to,
+            reply_to=campaign.reply_to,
             unsubscribe_url=message.unsubscribe_url,
         ),
         found._replace(html=html),
     )
-    return _Prepared(message, mail, found.subject, links)
+    return _Prepared(message, campaign.sender.address, mail, found.subject, links)
 
 
 def _with_picture(html: str, url: str) -> str:

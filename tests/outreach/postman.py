@@ -26,17 +26,18 @@ class Postman:
 
     async def claim(self, limit: int = 20) -> list[dict[str, Any]]:
         """Claim one batch."""
-        batches = (await self.exchange(claim=limit))["claimed"]
-        if not batches:
+        claimed = (await self.exchange(claim=limit))["claimed"]
+        if not claimed["batches"]:
             return []
-        [batch] = batches
+        [batch] = claimed["batches"]
         self.lease_id = batch["lease_id"]
-        found: list[dict[str, Any]] = batch["data"]
-        return found
+        campaigns = {campaign["id"]: campaign for campaign in claimed["campaigns"]}
+        return [{**campaigns[message["campaign_id"]], **message} for message in batch["data"]]
 
     async def begin(self, messages: list[dict[str, Any]], links: Any = ()) -> list[str]:
-        ready = [{"id": each["id"], "links": list(links)} for each in messages]
-        answer = await self.exchange(hand_over=[{"lease_id": self.lease_id, "messages": ready}])
+        used = [{"campaign_id": messages[0]["campaign_id"], "links": links}] if links else []
+        wish = {"lease_id": self.lease_id, "messages": [each["id"] for each in messages], "links": used}
+        answer = await self.exchange(hand_over=[wish])
         allowed: list[str] = answer["allowed"]
         return allowed
 

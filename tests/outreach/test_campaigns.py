@@ -162,25 +162,23 @@ async def test_an_exchange_carries_two_batches_each_under_its_lease(api: Api, po
     await readers(api, 30)
     made = await launched(api)
     await postman.plan()
-    full, rest = (await postman.exchange(claim=40))["claimed"]
+    full, rest = (await postman.exchange(claim=40))["claimed"]["batches"]
     assert (len(full["data"]), len(rest["data"]), full["lease_id"] != rest["lease_id"]) == (20, 10, True)
     ids = [[each["id"] for each in batch["data"]] for batch in (full, rest)]
     assert len({*ids[0], *ids[1]}) == 30
 
-    def under(leases: list[dict[str, Any]], **said: Any) -> list[dict[str, Any]]:
-        """The messages of both batches, under these leases, as they are said in the exchange."""
-        [(name, told)] = said.items()
-        return [
-            {"lease_id": lease["lease_id"], name: [{"id": id, **told} for id in mine]}
-            for lease, mine in zip(leases, ids, strict=True)
-        ]
+    def begun(*leases: dict[str, Any]) -> list[dict[str, Any]]:
+        return [{"lease_id": each["lease_id"], "messages": mine} for each, mine in zip(leases, ids, strict=True)]
 
-    assert (await postman.exchange(hand_over=under([rest, full], messages={})))["allowed"] == []
-    allowed = (await postman.exchange(hand_over=under([full, rest], messages={})))["allowed"]
-    assert allowed == ids[0] + ids[1]
-    late = (await postman.exchange(report=under([rest, full], reports={"result": "sent"})))["reported"]
+    def sent(*leases: dict[str, Any]) -> list[dict[str, Any]]:
+        told = [[{"id": id, "result": "sent"} for id in mine] for mine in ids]
+        return [{"lease_id": each["lease_id"], "reports": mine} for each, mine in zip(leases, told, strict=True)]
+
+    assert (await postman.exchange(hand_over=begun(rest, full)))["allowed"] == [], "each under its own lease"
+    assert (await postman.exchange(hand_over=begun(full, rest)))["allowed"] == ids[0] + ids[1]
+    late = (await postman.exchange(report=sent(rest, full)))["reported"]
     assert (late["accepted"], late["late"]) == ([], ids[0] + ids[1])
-    reported = (await postman.exchange(report=under([full, rest], reports={"result": "sent"})))["reported"]
+    reported = (await postman.exchange(report=sent(full, rest)))["reported"]
     assert (set(reported["accepted"]), reported["late"]) == ({*ids[0], *ids[1]}, [])
     assert await states(api, made) == {"sent": 30}
 

@@ -67,7 +67,7 @@ class MailDesk:
     settings: Settings
 
 
-async def claim(session: AsyncSession, wish: ExchangeWish, by: str, desk: MailDesk) -> list[dict[str, Any]]:
+async def claim(session: AsyncSession, wish: ExchangeWish, by: str, desk: MailDesk) -> dict[str, Any]:
     """Lease what is due and may still be sent. When there is too little, the queue is put in order first."""
     connection: asyncpg.Connection = await driver(session)
     leases = leases_for(wish.claim, desk.settings)
@@ -78,12 +78,16 @@ async def claim(session: AsyncSession, wish: ExchangeWish, by: str, desk: MailDe
             taken += await take_to_ask(connection, wish.gateway, leases, len(taken), wish.claim - len(taken))
         taken += await take(connection, leases, len(taken), wish.claim - len(taken))
     ready: dict[UUID, list[dict[str, Any]]] = {id: [] for id in leases.ids}
-    for campaign in await _campaigns(connection, {each.campaign_id for each in taken}):
+    campaigns = await _campaigns(connection, {each.campaign_id for each in taken})
+    for campaign in campaigns:
         mine = [each for each in taken if each.campaign_id == campaign.id]
         for each, document in await _ready(session, connection, campaign, mine, by, desk):
             ready[each.lease_id].append(document)
     seconds = desk.settings.lease_seconds
-    return [{"lease_id": id, "lease_seconds": seconds, "data": data} for id, data in ready.items() if data]
+    return {
+        "campaigns": [_shared(campaign) for campaign in campaigns],
+        "batches": [{"lease_id": id, "lease_seconds": seconds, "data": data} for id, data in ready.items() if data],
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,10 +207,8 @@ async def _note(connection: asyncpg.Connection, sent: Iterable[Taken], offers: M
 def _document(
     campaign: Sending, each: Taken, person: Mapping[str, Any] | None, offer: Made | None, desk: MailDesk
 ) -> dict[str, Any]:
-    content = campaign.content
     link = Link(each.customer_id, each.message_id)
     sign, base = desk.signer.write, desk.settings.issuer
-    unsubscribe = f"{base}/p/unsubscribe/{sign('unsubscribe', link)}"
     return {
         "id": each.message_id,
         "customer_id": each.customer_id,
@@ -214,26 +216,28 @@ def _document(
         "reconcile": each.reconcile,
         "message_id": message_id(each.message_id.hex, campaign.sender_address),
         "recipient": {"name": person["display_name"], "address": person["address"] or ""} if person else _NOBODY,
-        "sender": {"name": campaign.sender_name, "address": campaign.sender_address},
-        "reply_to": campaign.reply_to,
-        "content": {name: content.get(name) for name in ("subject", "text", "html")},
-        "variables": _variables(campaign, person, offer, unsubscribe) if person else {},
-        "unsubscribe_url": unsubscribe,
+        "variables": _variables(person, offer) if person else {},
+        "unsubscribe_url": f"{base}/p/unsubscribe/{sign('unsubscribe', link)}",
         "open_url": f"{base}/p/open/{sign('open', link)}.gif",
         "click_prefix": f"{base}/p/click/{sign('click', link)}/",
     }
 
 
-def _variables(
-    campaign: Sending, person: Mapping[str, Any], offer: Made | None, unsubscribe_url: str
-) -> dict[str, Any]:
-    """Answer what the words may name."""
-    found: dict[str, Any] = {
-        "customer": variables.of_customer(person),
-        "campaign": {"name": campaign.name, "code": campaign.code},
-        "sender": {"name": campaign.sender_name, "address": campaign.sender_address},
-        "unsubscribe_url": unsubscribe_url,
+def _shared(campaign: Sending) -> dict[str, Any]:
+    """Answer what the messages of a campaign have in common."""
+    sender = {"name": campaign.sender_name, "address": campaign.sender_address}
+    return {
+        "id": campaign.id,
+        "sender": sender,
+        "reply_to": campaign.reply_to,
+        "content": {name: campaign.content.get(name) for name in ("subject", "text", "html")},
+        "variables": {"campaign": {"name": campaign.name, "code": campaign.code}, "sender": sender},
     }
+
+
+def _variables(person: Mapping[str, Any], offer: Made | None) -> dict[str, Any]:
+    """Answer what the words may name of a recipient."""
+    found: dict[str, Any] = {"customer": variables.of_customer(person)}
     if offer is not None:
         chosen = orjson.loads(offer.document)["chosen"][0]
         found["offer"] = variables.of_offer(chosen, chosen["content"])

@@ -28,10 +28,12 @@ _HAND_OVER: Final = """
 WITH asked AS (SELECT * FROM unnest($1::uuid[], $2::uuid[]) AS a (lease_id, message_id)),
 linked AS (
   INSERT INTO campaign_link (campaign_id, number, url)
-  SELECT DISTINCT d.campaign_id, l.number, l.url
-  FROM unnest($6::uuid[], $7::bigint[], $8::text[]) AS l (message_id, number, url)
-  JOIN asked a ON a.message_id = l.message_id
-  JOIN message_due d ON d.message_id = a.message_id AND d.lease_id = a.lease_id
+  SELECT DISTINCT l.campaign_id, l.number, l.url
+  FROM unnest($6::uuid[], $7::bigint[], $8::text[]) AS l (campaign_id, number, url)
+  WHERE l.campaign_id IN (
+    SELECT d.campaign_id FROM asked a
+    JOIN message_due d ON d.message_id = a.message_id AND d.lease_id = a.lease_id
+  )
   ORDER BY 1, 2
   ON CONFLICT DO NOTHING
 )
@@ -71,8 +73,8 @@ async def begin_hand_over(
 ) -> list[UUID]:
     """Write down that messages are being handed over; answers those that may be. The others go back to the queue."""
     connection: asyncpg.Connection = await driver(session)
-    asked = {ready.id: wish.lease_id for wish in wishes for ready in wish.messages}
-    links = [(ready.id, link.number, link.url) for wish in wishes for ready in wish.messages for link in ready.links]
+    asked = {id: wish.lease_id for wish in wishes for id in wish.messages}
+    links = [(used.campaign_id, link.number, link.url) for wish in wishes for used in wish.links for link in used.links]
     columns = [list(column) for column in zip(*links, strict=True)] or [[], [], []]
     leases = list(asked.values())
     rows = await connection.fetch(_HAND_OVER, leases, list(asked), gateway, can_look_up, lease, *columns)

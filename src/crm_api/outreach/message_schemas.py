@@ -106,6 +106,16 @@ class Party(Output):
     address: str
 
 
+class ClaimedCampaign(Output):
+    """What the claimed messages of a campaign have in common."""
+
+    id: UUID
+    sender: Party
+    reply_to: str | None
+    content: Words
+    variables: Annotated[dict[str, Any], Field(description="What the words may name, beside what is the message's own")]
+
+
 class ClaimedMessage(Output):
     """A message to be rendered and handed over."""
 
@@ -118,11 +128,8 @@ class ClaimedMessage(Output):
     ]
     message_id: Annotated[str, Field(description="Message-ID of the mail, the same at every attempt (RFC 5322)")]
     recipient: Party
-    sender: Party
-    reply_to: str | None
-    content: Words
-    variables: Annotated[dict[str, Any], Field(description="What the words may name")]
-    unsubscribe_url: str
+    variables: Annotated[dict[str, Any], Field(description="What the words may name of this recipient")]
+    unsubscribe_url: Annotated[str, Field(description="The words may name it too")]
     open_url: str
     click_prefix: Annotated[str, Field(description="A link becomes this and its number")]
 
@@ -135,25 +142,36 @@ class ClaimedMessages(Output):
     data: list[ClaimedMessage]
 
 
+class Claimed(Output):
+    """Messages that are due."""
+
+    campaigns: list[ClaimedCampaign]
+    batches: Annotated[
+        list[ClaimedMessages],
+        Field(description=f"Of up to {MOST_CLAIMED}, each under a lease of its own; none when nothing is due"),
+    ]
+
+
 class LinkUsed(Input):
-    """A link that stands in a message."""
+    """A link that stands in messages."""
 
     number: Annotated[int, Field(ge=0, lt=2**52)]
     url: Annotated[str, Field(max_length=LONGEST_LINK, pattern=FOLLOWED)]
 
 
-class Ready(Input):
-    """A rendered message."""
+class LinksUsed(Input):
+    """The links that stand in messages of a campaign, each of them once."""
 
-    id: Annotated[UUID, Field(strict=False)]
-    links: Annotated[list[LinkUsed], Field(max_length=MOST_LINKS)] = Field(default_factory=list)
+    campaign_id: Annotated[UUID, Field(strict=False)]
+    links: Annotated[list[LinkUsed], Field(max_length=MOST_CLAIMED * MOST_LINKS)]
 
 
 class HandOverWish(Input):
     """Messages that are about to be handed over."""
 
     lease_id: Annotated[UUID, Field(strict=False)]
-    messages: Annotated[list[Ready], Field(min_length=1, max_length=MOST_CLAIMED)]
+    messages: Annotated[list[Annotated[UUID, Field(strict=False)]], Field(min_length=1, max_length=MOST_CLAIMED)]
+    links: Annotated[list[LinksUsed], Field(max_length=MOST_CLAIMED)] = Field(default_factory=list)
 
 
 class Report(Input):
@@ -211,8 +229,12 @@ class ExchangeWish(Input):
                     "hand_over": [
                         {
                             "lease_id": _NEXT_LEASE,
-                            "messages": [
-                                {"id": _NEXT_ID, "links": [{"number": 4711, "url": "https://shop.example/bikes"}]}
+                            "messages": [_NEXT_ID],
+                            "links": [
+                                {
+                                    "campaign_id": _CAMPAIGN,
+                                    "links": [{"number": 4711, "url": "https://shop.example/bikes"}],
+                                }
                             ],
                         }
                     ],
@@ -238,12 +260,7 @@ class Exchange(Output):
         list[UUID] | None,
         Field(description="What may be handed over now; the others are no longer this worker's"),
     ]
-    claimed: Annotated[
-        list[ClaimedMessages] | None,
-        Field(
-            description=f"In batches of up to {MOST_CLAIMED}, each under a lease of its own; none when nothing is due"
-        ),
-    ]
+    claimed: Claimed | None
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -251,33 +268,44 @@ class Exchange(Output):
                 {
                     "reported": {"accepted": [_ID], "late": []},
                     "allowed": [_NEXT_ID],
-                    "claimed": [
-                        {
-                            "lease_id": "0198c5a0-8b02-7c6d-8e66-2a3b4c5d6e99",
-                            "lease_seconds": 60,
-                            "data": [
-                                {
-                                    "id": "0198c5a0-5d3f-8c3a-9f0e-2b7d4c1e8a33",
-                                    "customer_id": _CUSTOMER,
-                                    "campaign_id": _CAMPAIGN,
-                                    "reconcile": False,
-                                    "message_id": "<0198c5a05d3f8c3a9f0e2b7d4c1e8a33@shop.example>",
-                                    "recipient": {"name": "Ann Lee", "address": "ann@example.com"},
+                    "claimed": {
+                        "campaigns": [
+                            {
+                                "id": _CAMPAIGN,
+                                "sender": {"name": "Bike Shop", "address": "news@shop.example"},
+                                "reply_to": None,
+                                "content": {
+                                    "subject": "Spring",
+                                    "text": "Hello {{ customer.display_name }}",
+                                    "html": None,
+                                },
+                                "variables": {
+                                    "campaign": {"name": "Spring", "code": "spring"},
                                     "sender": {"name": "Bike Shop", "address": "news@shop.example"},
-                                    "reply_to": None,
-                                    "content": {
-                                        "subject": "Spring",
-                                        "text": "Hello {{ customer.display_name }}",
-                                        "html": None,
-                                    },
-                                    "variables": {"customer": {"display_name": "Ann Lee"}},
-                                    "unsubscribe_url": "https://crm.example/p/unsubscribe/AZjF",
-                                    "open_url": "https://crm.example/p/open/AZjF.gif",
-                                    "click_prefix": "https://crm.example/p/click/AZjF/",
-                                }
-                            ],
-                        }
-                    ],
+                                },
+                            }
+                        ],
+                        "batches": [
+                            {
+                                "lease_id": "0198c5a0-8b02-7c6d-8e66-2a3b4c5d6e99",
+                                "lease_seconds": 60,
+                                "data": [
+                                    {
+                                        "id": "0198c5a0-5d3f-8c3a-9f0e-2b7d4c1e8a33",
+                                        "customer_id": _CUSTOMER,
+                                        "campaign_id": _CAMPAIGN,
+                                        "reconcile": False,
+                                        "message_id": "<0198c5a05d3f8c3a9f0e2b7d4c1e8a33@shop.example>",
+                                        "recipient": {"name": "Ann Lee", "address": "ann@example.com"},
+                                        "variables": {"customer": {"display_name": "Ann Lee"}},
+                                        "unsubscribe_url": "https://crm.example/p/unsubscribe/AZjF",
+                                        "open_url": "https://crm.example/p/open/AZjF.gif",
+                                        "click_prefix": "https://crm.example/p/click/AZjF/",
+                                    }
+                                ],
+                            }
+                        ],
+                    },
                 }
             ]
         }
