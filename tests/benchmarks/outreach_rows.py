@@ -31,7 +31,8 @@ _CONSENTS: Final = """
 INSERT INTO consent (customer_id, channel, purpose, state, since, event_id)
 SELECT customer_id, 'email', 'marketing', CASE WHEN right(customer_id::text, 1) = '0' THEN 'withdrawn' ELSE 'granted' END,
   '2026-01-01', customer_id
-FROM customer ON CONFLICT DO NOTHING
+FROM customer ON CONFLICT DO NOTHING;
+ANALYZE consent
 """
 _TEMPLATE: Final = """
 INSERT INTO template (id, name, channel, subject, text, html, version, created_at, updated_at)

@@ -29,7 +29,7 @@ SELECT c.id, c.code, c.name, c.channel, c.purpose, p.needs_consent, c.with_offer
   c.reply_to, c.content::text AS content
 FROM campaign c JOIN purpose p ON p.name = c.purpose WHERE c.id = ANY($1::uuid[])
 """
-# Addresses may have changed since the plan.
+# Addresses may have changed since the plan. The arrays are for the planner, as in message_ending.
 _REACH: Final = """
 WITH given AS (
   SELECT * FROM unnest($3::uuid[], $4::uuid[], $5::text[]) AS g (customer_id, message_id, address)
@@ -43,7 +43,8 @@ reached AS (
 ),
 noted AS (
   UPDATE message m SET address = g.address FROM given g JOIN reached r ON r.message_id = g.message_id
-  WHERE m.customer_id = g.customer_id AND m.id = g.message_id AND m.address IS DISTINCT FROM g.address
+  WHERE m.customer_id = ANY($3::uuid[]) AND m.id = ANY($4::uuid[])
+    AND m.customer_id = g.customer_id AND m.id = g.message_id AND m.address IS DISTINCT FROM g.address
 )
 SELECT message_id FROM reached
 """
