@@ -7,7 +7,7 @@ from typing import Any, NoReturn, cast
 from uuid import UUID
 
 import asyncpg
-from sqlalchemy import CursorResult, Row, func, select
+from sqlalchemy import BigInteger, CursorResult, Row, bindparam, func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.schema import CreateTable
@@ -23,6 +23,11 @@ from ..score_tables import ScoreTable
 from ..uploads import Upload
 from .hold import find, look, take
 
+# Nobody sees rows before their run is published. That commit waits for the disk, and for all that came before it; if a
+# crash loses a part until then, the run lacks rows and is not published.
+_ALONE = select(
+    func.set_config("synchronous_commit", "off", True), func.pg_advisory_xact_lock(bindparam("key", type_=BigInteger))
+)
 _PLACE = re.compile(r", line (?P<line>\d+)(, column (?P<column>\w+))?")
 
 
@@ -33,7 +38,7 @@ async def store_rows(session: AsyncSession, run_id: UUID, table: ScoreTable, par
     """
     run = await find(session, run_id)
     await look(session, run, params.lease_id)
-    await session.execute(select(func.pg_advisory_xact_lock(_key_of_part(run_id, params.part))))
+    await session.execute(_ALONE, {"key": _key_of_part(run_id, params.part)})
     await _stage(session, table, upload)
     extent = (await session.execute(staging.extent(table))).one()
     if extent.first is None and table.output.subject is None:
