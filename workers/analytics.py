@@ -43,7 +43,7 @@ MODELS: Final[dict[str, Callable[[Mapping[str, Any]], Model]]] = {
     "rfm": RfmModel,
     "lifetime_value": _fitted(".buying", "lifetime_value_model"),
     "churn": _fitted(".buying", "churn_model"),
-    "contract_churn": _fitted(".contracts", "ContractModel"),
+    "contract_churn": _fitted(".contracts", "contract_model"),
     "price_sensitivity": _fitted(".prices", "PriceModel"),
     "taste": _fitted(".tastes", "taste_model"),
     "sensitive_taste": _fitted(".tastes", "sensitive_taste_model"),

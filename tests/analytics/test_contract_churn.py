@@ -1,8 +1,12 @@
 """Churn with a contract through the whole loop: contracts recorded, compared by a worker, asked for."""
 
 from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
 
 import orjson
+import polars as pl
+import pytest
 
 from ..calling import Api, problem
 from .working import Compute, in_ranges_of, load, register
@@ -78,6 +82,65 @@ async def test_whose_contract_comes_to_the_age_at_which_contracts_end(api: Api, 
     assert (backtest["cut_on"], backtest["until"]) == ("2023-12-02", "2024-01-01")
     assert backtest["title"].startswith("Of the tenth likeliest to end their contract 50% did (50% foretold), of all")
     assert backtest["loss"] < 1
+
+
+def telco(folder: Path) -> tuple[list[bytes], list[bytes], list[str]]:
+    """7,043 real contracts as customers and touchpoints: those who left did so in December 2023. Answers also the
+    properties: what was agreed, and what is known of the customer.
+    """
+    churn = pl.read_csv(folder / "telco_churn.csv")
+    properties = [name for name in churn.columns if name not in ("customerID", "tenure", "TotalCharges", "Churn")]
+    people, told = [], []
+    for row in churn.iter_rows(named=True):
+        key = {"system": "telco", "external_id": row["customerID"]}
+        people.append({"kind": "organization", "organization_name": row["customerID"], "external_ids": [key]})
+        begins = date(2023, 11, 30) - timedelta(days=30 * row["tenure"])
+        told.append((key, "contract.started", begins, {name: row[name] for name in properties}))
+        if row["Churn"] == "Yes":
+            told.append((key, "contract.ended", date(2023, 12, 11), {}))
+    touchpoints = [
+        {"customer": key, "kind": kind, "occurred_at": f"{on}T12:00:00Z", "properties": agreed}
+        for key, kind, on, agreed in told
+    ]
+    lines: Any = (
+        [orjson.dumps(each, option=orjson.OPT_APPEND_NEWLINE) for each in many] for many in (people, touchpoints)
+    )
+    return (*lines, properties)
+
+
+async def test_real_contracts_are_told_apart_by_what_was_agreed(api: Api, compute: Compute, test_data: Path) -> None:
+    people, touchpoints, properties = telco(test_data)
+    await load(api, "customers", people)
+    await load(api, "touchpoints", touchpoints)
+    asked = {"model": MODEL, "currency": None, "horizon_days": 31, "properties": properties}
+    run = await compute(**asked)
+    assert (run["state"], run["row_count"]) == ("published", 7043 - 1869), run
+    assert (run["quality"]["contracts_used"], run["quality"]["contracts_ended"]) == (7043, 1869)
+    small = await compute(in_ranges_of(1500), **asked)
+    assert (small["output_hash"], small["input_hash"]) == (run["output_hash"], run["input_hash"])
+    found = await api.get(f"/v1/analytics/runs/{run['id']}/backtest")
+    assert found["figures"]["auc"] == pytest.approx(0.845, abs=0.005)
+    assert found["figures"]["by_folds"] == 1, "nobody was seen to leave before December"
+    assert found["figures"]["calibration_error"] < 0.02
+    assert found["loss"] < 0.75
+    risky = {"definition": "contract_churn.probability > 0.5"}
+    assert 200 < (await api.post("/v1/segments/preview", risky, expect=200))["count"] < 1200
+    by_age = await compute(model=MODEL, currency=None, horizon_days=31)
+    assert by_age["state"] == "awaiting_approval", "the age alone does worse, and somebody has to agree to it"
+
+
+async def test_a_property_that_tells_the_end_is_refused(api: Api, compute: Compute) -> None:
+    customers = await register(api, 150)
+    lines = [orjson.loads(line) for line in touchpoints(customers, contracts(), ("contract.started", "contract.ended"))]
+    gone = {
+        line["customer_id"] for line in lines if line["kind"] == "contract.ended" and line["occurred_at"] > "2023-11"
+    }
+    for line in lines:
+        line["properties"] = {"plan": "left" if line["customer_id"] in gone else "stays"}
+    await load(api, "touchpoints", [orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE) for line in lines])
+    run = await compute(model=MODEL, currency=None, horizon_days=61, properties=["plan"])
+    assert run["state"] == "failed"
+    assert "properties.plan" in run["problem"]["detail"]
 
 
 async def test_of_too_few_ends_nothing_is_made(api: Api, compute: Compute) -> None:

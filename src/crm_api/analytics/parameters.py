@@ -111,6 +111,12 @@ class ChurnParameters(Parameters):
     ] = "day"
 
 
+def _no_property_twice(properties: tuple[str, ...]) -> tuple[str, ...]:
+    if len(set(properties)) != len(properties):
+        raise PydanticCustomError("duplicate", "name each property once")
+    return properties
+
+
 class ContractChurnParameters(RunParameters):
     """What a run of `contract_churn` is asked for."""
 
@@ -137,6 +143,16 @@ class ContractChurnParameters(RunParameters):
             "then on. Null when all that ever ended are recorded",
         ),
     ] = None
+    properties: Annotated[
+        tuple[Annotated[str, StringConstraints(min_length=1, max_length=100)], ...],
+        Field(
+            max_length=50,
+            description="Properties of the touchpoint that begins a contract, by which contracts are told apart: the "
+            "plan, its price, the way to pay. None: by their age alone",
+            examples=[["plan", "monthly_price"]],
+        ),
+        AfterValidator(_no_property_twice),
+    ] = ()
 
 
 class PriceSensitivityParameters(Parameters):

@@ -20,6 +20,7 @@ from sqlalchemy import (
     and_,
     any_,
     bindparam,
+    case,
     cast,
     exists,
     func,
@@ -160,7 +161,7 @@ def meant(audience: str, catalog: Catalog, moment: Moment) -> Select[UUID]:
 class Extract:
     """What a run is to read, of the customers in a range: recorded up to its watermark, of those kinds.
 
-    whom: ids of the customers that the run is about, if not everybody.
+    whom: ids of the customers that the run is about, if not everybody. properties: those that `contracts` answers.
     """
 
     watermark: datetime
@@ -168,6 +169,7 @@ class Extract:
     first: UUID | None = None
     before: UUID | None = None
     whom: Select[UUID] | None = None
+    properties: Sequence[str] = ()
 
 
 def facts(extract: Extract) -> Select[*tuple[Any, ...]]:
@@ -193,6 +195,16 @@ def facts(extract: Extract) -> Select[*tuple[Any, ...]]:
         Touchpoint.recorded_at <= at,
     )
     return _of(extract, statement, Touchpoint.customer_id)
+
+
+def contracts(extract: Extract) -> Select[*tuple[Any, ...]]:
+    """What `facts` answers, with the properties of the first of the kinds, as `told`: a JSON array of their values."""
+    asked = func.jsonb_build_array(
+        *(Touchpoint.properties.op("->")(literal(name, Text)) for name in extract.properties)
+    )
+    begins = Touchpoint.kind == any_(literal(extract.kinds[:1], ARRAY(Text)))
+    told = case((begins, cast(asked, Text)))
+    return facts(extract).add_columns(told.label("told"))
 
 
 def addresses(extract: Extract) -> Select[*tuple[Any, ...]]:

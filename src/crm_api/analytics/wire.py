@@ -18,6 +18,7 @@ _FACTS: Final = {
     "amount_minor": pl.Int64(),
     "currency": pl.String(),
 }
+_CONTRACTS: Final = {**_FACTS, "told": pl.String()}
 _INSTANTS: Final = pl.Datetime("us", "UTC")
 
 
@@ -30,6 +31,17 @@ def read_facts(lines: bytes, columns: Sequence[str]) -> pl.DataFrame:
 def no_facts() -> pl.DataFrame:
     """Answer a feed without a fact, which has all columns nevertheless."""
     return _as_purchases(pl.DataFrame(schema=_FACTS))
+
+
+def read_contracts(lines: bytes, columns: Sequence[str]) -> pl.DataFrame:
+    """Read lines of a stream of contracts, without their header: facts, and `told` as text."""
+    schema = {name: _CONTRACTS[name] for name in columns}
+    return _as_purchases(pl.read_csv(lines, has_header=False, schema=schema))
+
+
+def no_contracts() -> pl.DataFrame:
+    """Answer a feed without a contract, which has all columns nevertheless."""
+    return _as_purchases(pl.DataFrame(schema=_CONTRACTS))
 
 
 def _as_purchases(facts: pl.DataFrame) -> pl.DataFrame:

@@ -41,6 +41,10 @@ _FACTS: Final = (
     "customer_id,kind,occurred_us,amount_minor,currency\n"
     "0198c5a0-5d3f-7c3a-9f0e-2b7d4c1e8a77,order.placed,1769850600000000,433016,USD\n"
 )
+_CONTRACTS: Final = (
+    "customer_id,kind,occurred_us,amount_minor,currency,told\n"
+    '0198c5a0-5d3f-7c3a-9f0e-2b7d4c1e8a77,contract.started,1769850600000000,,,"[""Two years"", 29.9]"\n'
+)
 _LINES: Final = (
     "customer_id,kind,occurred_us,currency,sku,quantity_thousandths,paid_minor,list_minor,department,category,"
     "product_type\n0198c5a0-5d3f-7c3a-9f0e-2b7d4c1e8a77,order.placed,1769850600000000,USD,1029743,1000,199,249,GROCERY,"
@@ -108,6 +112,29 @@ async def stream_analytics_facts(
 
 
 @router.get(
+    "/{run_id:uuid}/contracts",
+    summary="Stream the contracts of a run",
+    response_class=Response,
+    responses={
+        200: {
+            "description": "A beginning or an end a line",
+            "content": {CSV: {"schema": {"type": "string"}, "example": _CONTRACTS}},
+        },
+        **problems(RunNotFound, SensitiveTaste, NotAcceptable, InvalidAudience),
+    },
+)
+async def stream_analytics_contracts(
+    request: Request, run_id: UUID, params: Annotated[FeedParams, Query()], reads: Reads, who: CanSeeTouchpoints
+) -> Response:
+    """Stream the facts of a run of `contract_churn`, each beginning of a contract with the properties that the run was
+    asked to tell contracts apart by: `told` is a JSON array of their values, null where it has none.
+
+    Scope: touchpoints:read.
+    """
+    return await _fed(request, run_id, params, reads, queries.contracts)
+
+
+@router.get(
     "/{run_id:uuid}/lines",
     summary="Stream the order lines of a run",
     response_class=Response,
@@ -168,8 +195,9 @@ async def _fed(
     if run["audience"] is not None:
         moment = Moment(run["created_at"], ZoneInfo(parameters["time_zone"]))
         whom = queries.meant(run["audience"], await get_catalog(request, reads), moment)
-    kinds = parameters.get("kinds", ())
-    statement = feed(queries.Extract(run["watermark"], kinds, params.customer_from, params.customer_before, whom))
+    kinds, properties = (parameters.get(name, ()) for name in ("kinds", "properties"))
+    bounds = (params.customer_from, params.customer_before)
+    statement = feed(queries.Extract(run["watermark"], kinds, *bounds, whom, properties))
     if OUTPUTS[run["model"]].is_sensitive:
         purpose = request.app.state.settings.sensitive_taste_purpose
         check_purpose(OUTPUTS[run["model"]], purpose)

@@ -10,8 +10,10 @@ from ..analytics.score_schemas import PAGES, CustomerScores, ScorePage
 from .session import ApiClient
 
 CSV = "text/csv"
-Feed = Literal["facts", "lines", "addresses"]
-"""What a run can be computed from: touchpoints, the lines of orders, or main addresses."""
+Feed = Literal["facts", "contracts", "lines", "addresses"]
+"""What a run can be computed from: touchpoints, those of contracts with what was agreed, the lines of orders, or main
+addresses.
+"""
 
 
 async def start_run(

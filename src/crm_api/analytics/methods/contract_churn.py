@@ -150,19 +150,24 @@ def score(known: pl.DataFrame, fitted: Fit, parameters: Parameters) -> pl.DataFr
 
     Columns: `OUTPUT_COLUMNS`; contract_months are whole calendar months. Who is under no contract has no row.
     """
-    running = _running(known, parameters.as_of)
-    chance = np.full(running.height, np.nan)
+    run = running(known, parameters.as_of)
+    chance = np.full(run.height, np.nan)
     if fitted.status == "ok":
-        chance = predict(fitted, running["age"].to_numpy(), parameters.horizon_days)
+        chance = predict(fitted, run["age"].to_numpy(), parameters.horizon_days)
     too_few = f"Fewer than {parameters.min_at_risk} contracts were seen as old as this one will be in the horizon."
+    return answered(run, chance, fitted.reason or too_few, parameters)
+
+
+def answered(run: pl.DataFrame, chance: Floats, why_not: str, parameters: Parameters) -> pl.DataFrame:
+    """Lay probabilities beside the contracts of `running`, in `OUTPUT_COLUMNS`; one that is no number has a reason."""
     is_told = pl.col("end_probability").is_not_null()
-    return running.with_columns(
+    return run.with_columns(
         pl.Series("end_probability", chance, dtype=pl.Float64).round(6).fill_nan(None),
         _months(pl.col("started_on"), parameters.as_of).alias("contract_months"),
     ).select(
         *OUTPUT_COLUMNS[:4],
         pl.when(is_told).then(pl.lit("ok")).otherwise(pl.lit("insufficient_data")).alias("status"),
-        pl.when(~is_told).then(pl.lit(fitted.reason or too_few)).alias("reason"),
+        pl.when(~is_told).then(pl.lit(why_not)).alias("reason"),
     )
 
 
@@ -177,9 +182,9 @@ def backtest(known: pl.DataFrame, parameters: Parameters) -> Backtest:
     fitted = fit(known, asked)
     if fitted.status != "ok":
         return no_backtest(MODEL, cut_on, parameters.as_of, fitted.status, fitted.reason)
-    running = _running(known, cut_on)
-    ages = running["age"].to_numpy()
-    ended = (running["ended_on"] < parameters.as_of).fill_null(False).to_numpy()
+    run = running(known, cut_on)
+    ages = run["age"].to_numpy()
+    ended = (run["ended_on"] < parameters.as_of).fill_null(False).to_numpy()
     return judge(predict(fitted, ages, parameters.horizon_days), ages, ended, (cut_on, parameters.as_of))
 
 
@@ -214,8 +219,10 @@ def _sum_up(days: pl.DataFrame) -> pl.DataFrame:
     return summed.sort("customer_id", "on")
 
 
-def _running(known: pl.DataFrame, on: date) -> pl.DataFrame:
-    """Leave those under contract at the end of the day before a date, with their age on it in days."""
+def running(known: pl.DataFrame, on: date) -> pl.DataFrame:
+    """Leave those of `spells` under contract at the end of the day before a date, with their age on it in days,
+    sorted by customer_id.
+    """
     runs = (pl.col("started_on") < on) & (pl.col("ended_on") >= on).fill_null(True)
     age = _days(pl.lit(on) - pl.col("started_on")).alias("age")
     return known.filter(runs).with_columns(age).sort("customer_id")
