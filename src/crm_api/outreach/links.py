@@ -11,6 +11,7 @@ import hmac
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, Literal
 from uuid import UUID
 
@@ -63,6 +64,7 @@ class Signer:
         return hmac.digest(self._key, _MARKS[use] + body, "sha256")[:_SIGNATURE]
 
 
+@lru_cache(maxsize=4096)
 def link_number(url: str) -> int:
     """Number a URL within its campaign, the same in every process: 52 bits of its SHA-256, which JSON keeps exact."""
     return int.from_bytes(hashlib.sha256(url.encode()).digest()[:8], "big") >> 12

@@ -129,7 +129,8 @@ def _rendered(part: str, source: str, variables: Mapping[str, Any], limits: Limi
             raise fault
         context = Context(compiled.template, variables, limits)
         buffer = LimitedStringIO(limit=limits.output_bytes)
-        compiled.template.render_with_context(context, buffer)
+        for node in compiled.template.nodes:  # as the library does, without what it needs for templates in templates
+            node.render(context, buffer)
         return buffer.getvalue()
     except RenderRefused as refused:
         raise _in_part(refused, part) from None
