@@ -80,6 +80,8 @@ async def states(api: Api, customer: str) -> list[set[str]]:
     stream = await api.send("GET", "/v1/scores/rfm", headers={"Accept": "application/x-ndjson"}, expect=200)
     assert (page["run"]["stale_since"] is None) is (stream.headers.get("Scores-Stale-Since") is None)
     assert ("planned" in (one["reason"] or "")) is (one["status"] == "stale")
+    profile = await api.get(f"/v1/customers/{customer}/profile", params={"parts": "scores"})
+    assert profile["scores"]["data"][0] == one
     streamed = {orjson.loads(line)["status"] for line in stream.text.splitlines()}
     return [{score["status"] for score in page["data"]}, {one["status"]}, streamed]
 

@@ -186,3 +186,27 @@ def test_fields_say_what_changes_them() -> None:
     assert {field.source for field in fields} == {"score"}
     named = {name for field in fields for name in field.depends_on}
     assert named == {"consent", *(f"score:{model}" for model in OF_CUSTOMERS)}
+
+
+async def test_fields_tell_which_run_says_so_and_when(api: Api, publish: Publish, customers: list[str]) -> None:
+    first = await publish([scored(customers[0])])
+    run = await publish([scored(customers[0]), scored(customers[1])])
+
+    async def count(definition: str) -> int:
+        found: int = (await api.post("/v1/segments/preview", {"definition": definition}, expect=200))["count"]
+        return found
+
+    assert await count("rfm.computed_at within last 2 days") == 2
+    assert await count("rfm.computed_at < 2020-01-01") == 0
+    assert await count("rfm.computed_at is known") == 2
+    assert await count(f'rfm.run_id = "{run.run["id"]}"') == 2
+    assert await count(f'rfm.run_id = "{first.run["id"]}"') == 0
+    fields = {field["name"]: field for field in (await api.get("/v1/fields", params={"source": "score"}))["data"]}
+    assert (fields["rfm.computed_at"]["type"], fields["rfm.run_id"]["type"]) == ("datetime", "choice")
+    offer = {"code": "FRESH", "name": "Fresh", "status": "live", "channels": {"web": {"title": "Fresh"}}}
+    offer |= {"eligibility": f'rfm.computed_at within last 2 days and rfm.run_id = "{run.run["id"]}"'}
+    await api.post("/v1/offers", offer, expect=201)
+    for customer, codes in ((customers[0], ["FRESH"]), (customers[2], [])):
+        wish = {"customer_id": customer, "channel": "web", "limit": 5}
+        decided = await api.post("/v1/decisions", wish, expect=201)
+        assert [chosen["code"] for chosen in decided["chosen"]] == codes

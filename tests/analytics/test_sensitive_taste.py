@@ -92,7 +92,9 @@ async def test_without_a_purpose_it_is_off(api: Api) -> None:
     assert [field["name"] for field in fields["data"] if "taste" in field["name"]] == [
         "taste.avoids",
         "taste.buys",
+        "taste.computed_at",
         "taste.likes",
+        "taste.run_id",
     ]
 
 

@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from typing import Any, Final
 
-from sqlalchemy import select
+from sqlalchemy import Text, cast, select
 
 from ..audience import Field, FieldType, Rows
 from ..customers.models import Customer
-from .models import SCORES, AnalyticsModel
+from .models import SCORES, AnalyticsModel, AnalyticsRun
 from .outputs import OF_CUSTOMERS, Kind, Output, Value, stored_name
 from .sensitive import agreed
 
@@ -48,10 +48,30 @@ def _fields(output: Output, purpose: str | None) -> Iterator[Field]:
             source="score",
             **more,
         )
+    yield from _source(output, rows, frozenset(depends_on))
     if output.is_list:
         yield from _listed(output, rows)
     if output.key is not None and output.key.kind == "name":
         yield from _sets(output, output.key, rows, frozenset(depends_on))
+
+
+def _source(output: Output, rows: Rows, depends_on: frozenset[str]) -> Iterator[Field]:
+    """Which run says so, and since when: of every customer with a row, scored or not."""
+    its = AnalyticsRun.id == SCORES[output.model].c.run_id
+    computed_at = select(AnalyticsRun.finished_at).where(its).scalar_subquery()
+    title = f"{output.title[0].upper()}{output.title[1:]}"
+    told: dict[str, Any] = {"rows": rows, "depends_on": depends_on, "source": "score"}
+    yield Field(
+        name=f"{output.model}.computed_at", type="datetime", column=computed_at, label=f"{title}: computed at", **told
+    )
+    yield Field(
+        name=f"{output.model}.run_id",
+        type="choice",
+        column=cast(SCORES[output.model].c.run_id, Text),
+        operators=("eq", "in", "known"),
+        label=f"{title}: run",
+        **told,
+    )
 
 
 def _listed(output: Output, rows: Rows) -> Iterator[Field]:
