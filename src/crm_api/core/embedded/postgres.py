@@ -17,6 +17,8 @@ _POSTGRES = {
     "max_connections": "200",
     "shared_buffers": "256MB",
     "wal_buffers": "16MB",
+    # What the system holds in memory is read as quickly as it is handed to another process, and the cores are few.
+    "io_method": "sync",
     "checkpoint_timeout": "15min",
     "jit": "off",
     "timezone": "UTC",
