@@ -15,6 +15,7 @@ from crm_api.analytics.methods.backtesting import Backtest
 from crm_api.analytics.outputs import DIVISIONS, GROWTH, Output, stored_name
 
 from .models import Block, Outcome
+from .numbered import Numbered, named
 from .work import CannotBeDone
 
 
@@ -88,7 +89,7 @@ class WindowModel:
         self._without = parameters["without_departments"]
         self._zone, self._currency = parameters["time_zone"], parameters["currency"]
         self._as_of, self._window_days = date.fromisoformat(parameters["as_of"]), parameters["window_days"]
-        self._sums = [self._summed(wire.no_lines())]
+        self._sums = Numbered(self._summed(wire.no_lines()))
 
     def condense(self, block: Block) -> pl.DataFrame:
         """Sum a block of the feed up by window. Errors: CannotBeDone when it holds another currency."""
@@ -101,25 +102,23 @@ class WindowModel:
             raise CannotBeDone(f"{mixed} A run never converts: record purchases in one currency.") from None
         told = [pl.col(column).alias(name) for name, column in self._columns.items()]
         counted = items.filter(~pl.col("department").is_in(self._without).fill_null(False))
-        named = counted.select("customer_id", "on", "kind", pl.col("paid_minor").alias("amount_minor"), *told)
-        return lines.by_window(named, self._as_of, self._window_days, *self._columns)
+        wanted = counted.select("customer_id", "on", "kind", pl.col("paid_minor").alias("amount_minor"), *told)
+        return lines.by_window(wanted, self._as_of, self._window_days, *self._columns)
 
     def keep(self, condensed: Sequence[pl.DataFrame]) -> None:
         """Take in the sums of all blocks of one range; its customers are in no other range."""
         if condensed:
-            self._sums.append(lines.combine(condensed))
+            self._sums.add(lines.combine(condensed))
 
     def finish(self) -> Outcome:
         """Score whom the newest window knows, and judge the method by the window before it."""
-        sums = pl.concat(self._sums)
-        sums = sums.sort(sums.columns)
-        self._sums = [sums.clear()]
-        scores = self._method.scores(sums).filter(pl.col("observation_count") > 0)
+        ids, sums = self._sums.take()
+        scores = named(self._method.scores(sums).filter(pl.col("observation_count") > 0), ids)
         scored_count = int((scores["status"] == "ok").sum())
         numbers = [value for value in self._method.output.values if value.kind not in ("choice", "text")]
         return Outcome(
             rows=wire.write_rows(self._method.output, scores, self._currency),
-            input_hash=rfm.fingerprint(sums),
+            input_hash=rfm.digest(ids.to_frame(), sums),
             counts={
                 "lines_used": int(scores["observation_count"].sum()),
                 "customers_scored": scored_count,

@@ -3,7 +3,6 @@
 What is called an item is a product, its type or its category, as the run's `level` says; items stand in a parent.
 """
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -180,7 +179,7 @@ class ListModel:
         watched = [value.name for value in self._method.output.values if value.kind in ("number", "rate", "days")]
         return Outcome(
             rows=wire.write_rows(self._method.output, rows, self._asked.currency),
-            input_hash=_fingerprint(days, items),
+            input_hash=rfm.digest(days, items),
             counts={
                 "lines_used": int(days["line_count"].sum()),
                 "items_known": items.height,
@@ -190,14 +189,6 @@ class ListModel:
             watched=sampled(rows.select(*watched, "observation_count")),
             backtest=self._method.judge(days),
         )
-
-
-def _fingerprint(*frames: pl.DataFrame) -> str:
-    """Name frames, each in an order of its own, by the SHA-256 (hex) of their rows as CSV."""
-    digest = hashlib.sha256()
-    for frame in frames:
-        digest.update(frame.write_csv().encode())
-    return digest.hexdigest()
 
 
 def _summed(items: pl.DataFrame) -> pl.DataFrame:
@@ -285,7 +276,7 @@ class AssociationModel:
         rows = rows.with_columns(rank=pl.int_range(1, pl.len() + 1, dtype=pl.Int64), if_items="left", then_item="right")
         return Outcome(
             rows=wire.write_rows(ASSOCIATION, rows, self._asked.currency),
-            input_hash=_fingerprint(before, after),
+            input_hash=rfm.digest(before, after),
             counts={
                 "baskets_used": pairs["basket_id"].n_unique(),
                 "items_known": pairs["item"].n_unique(),

@@ -14,6 +14,7 @@ from crm_api.analytics.methods.purchases import REFUND_KIND
 from crm_api.analytics.outputs import PRICE_SENSITIVITY
 
 from .models import Block, Outcome
+from .numbered import Numbered, named
 from .work import CannotBeDone
 
 
@@ -32,7 +33,7 @@ class PriceModel:
             min_lines=parameters["min_lines"],
         )
         self._cut_on = self._asked.as_of - timedelta(days=parameters["backtest_days"])
-        self._days = [self._condensed(wire.no_lines())]
+        self._days = Numbered(self._condensed(wire.no_lines()))
 
     def condense(self, block: Block) -> pl.DataFrame:
         """Sum a block of the feed up by customer and day. Errors: CannotBeDone when it holds another currency."""
@@ -52,18 +53,17 @@ class PriceModel:
     def keep(self, days: Sequence[pl.DataFrame]) -> None:
         """Take in the days of all blocks of one range; its customers are in no other range."""
         if days:
-            self._days.append(price_sensitivity.combine(days))
+            self._days.add(price_sensitivity.combine(days))
 
     def finish(self) -> Outcome:
         """Fit, judge everybody, and judge the method by the days that were held back."""
-        days = pl.concat(self._days).sort("customer_id", "on")
-        self._days = [days.clear()]
+        ids, days = self._days.take()
         fitted = price_sensitivity.fit(days, self._asked)
-        scores = price_sensitivity.score(days, fitted, self._asked)
+        scores = named(price_sensitivity.score(days, fitted, self._asked), ids)
         judged_count = int((scores["status"] == "ok").sum())
         return Outcome(
             rows=wire.write_rows(PRICE_SENSITIVITY, scores, self._currency),
-            input_hash=rfm.fingerprint(days),
+            input_hash=rfm.digest(ids.to_frame(), days),
             counts={
                 "lines_used": int(scores["observation_count"].sum()),
                 "customers_scored": judged_count,

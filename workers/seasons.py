@@ -14,6 +14,7 @@ from crm_api.analytics.methods.purchases import REFUND_KIND
 from crm_api.analytics.outputs import SEASON
 
 from .models import Block, Outcome
+from .numbered import Numbered, named
 
 
 class SeasonModel:
@@ -32,7 +33,7 @@ class SeasonModel:
         )
         self._earliest = self._asked.as_of - timedelta(days=365 * parameters["years"])
         self._cut_on = self._asked.as_of - timedelta(days=365)
-        self._days = [self._condensed(wire.no_facts())]
+        self._days = Numbered(self._condensed(wire.no_facts()))
 
     def condense(self, block: Block) -> pl.DataFrame:
         """Reduce a block of the feed to days."""
@@ -46,18 +47,17 @@ class SeasonModel:
     def keep(self, days: Sequence[pl.DataFrame]) -> None:
         """Take in the days of all blocks of one range; its customers are in no other range."""
         if days:
-            self._days.append(season.combine(days))
+            self._days.add(season.combine(days))
 
     def finish(self) -> Outcome:
         """Compare everybody with all, over whole years, and judge the method by the last of them."""
-        days = pl.concat(self._days).sort("customer_id", "on")
-        self._days = [days.clear()]
+        ids, days = self._days.take()
         before, after = days.filter(pl.col("on") < self._cut_on), days.filter(pl.col("on") >= self._cut_on)
-        scores = season.score(days, season.base_of(days), self._asked)
+        scores = named(season.score(days, season.base_of(days), self._asked), ids)
         judged_count = int((scores["status"] == "ok").sum())
         return Outcome(
             rows=wire.write_rows(SEASON, scores),
-            input_hash=rfm.fingerprint(days),
+            input_hash=rfm.digest(ids.to_frame(), days),
             counts={
                 "days_used": days.height,
                 "customers_scored": judged_count,

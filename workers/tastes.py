@@ -18,6 +18,7 @@ from crm_api.analytics.methods.purchases import REFUND_KIND
 from crm_api.analytics.outputs import AFFINITY, SENSITIVE_TASTE, TASTE, Output
 
 from .models import Block, Outcome
+from .numbered import Numbered, named
 
 _BASE: Final = "*"
 """The lines that shares are taken of; no subject can be called so."""
@@ -37,7 +38,7 @@ class _SubjectModel(ABC):
         self._subjects = {each["subject"]: _lies_in(each) for each in parameters["subjects"]}
         self._as_of = date.fromisoformat(parameters["as_of"])
         self._cut_on = self._as_of - timedelta(days=parameters["backtest_days"])
-        self._counts = [self._condensed(wire.no_lines())]
+        self._counts = Numbered(self._condensed(wire.no_lines()))
 
     @property
     @abstractmethod
@@ -77,22 +78,23 @@ class _SubjectModel(ABC):
         """Take in the counts of all blocks of one range; its customers are in no other range."""
         if counts:
             whole = pl.concat(counts)
-            for late in (False, True):
-                part = taste.combine([whole.filter(pl.col("is_late") == late)])
-                self._counts.append(part.with_columns(is_late=pl.lit(late)))
+            sides = (
+                taste.combine([whole.filter(pl.col("is_late") == late)]).with_columns(is_late=pl.lit(late))
+                for late in (False, True)
+            )
+            self._counts.add(pl.concat(sides).sort("customer_id", "category", "is_late"))
 
     def finish(self) -> Outcome:
         """Fit each subject, judge everybody, and judge the method by the days that were held back."""
-        counts = pl.concat(self._counts).sort("customer_id", "category", "is_late")
-        self._counts = [counts.clear()]
+        ids, counts = self._counts.take()
         before, after = (counts.filter(pl.col("is_late") == late).drop("is_late") for late in (False, True))
         subjects = list(self._subjects)
-        scores = self.score(taste.combine([before, after]), subjects)
+        scores = named(self.score(taste.combine([before, after]), subjects), ids)
         judged_count = int((scores["status"] == "ok").sum())
         rows = wire.write_rows(self._output, scores.rename({"category": "subject"}))
         return Outcome(
             rows=rows,
-            input_hash=rfm.fingerprint(counts),
+            input_hash=rfm.digest(ids.to_frame(), counts),
             counts={
                 "lines_used": int(counts.filter(pl.col("category") == _BASE)["line_count"].sum()),
                 "opinions": judged_count,

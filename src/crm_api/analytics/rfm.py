@@ -41,6 +41,7 @@ OUTPUT_COLUMNS = (
     "reason",
 )
 
+_ROWS_AT_ONCE = 50_000
 _TOTALS = ("customer_id", "last_order_on", "order_count", "amount_minor", "observation_count")
 
 
@@ -116,7 +117,20 @@ def fingerprint(totals_or_scores: pl.DataFrame) -> str:
     Taken of the totals it names the input of a run, whatever order the feed came in; taken of the scores, its output.
     CSV, because its bytes do not change with the version of Polars as those of a binary format may.
     """
-    return hashlib.sha256(totals_or_scores.sort("customer_id", maintain_order=True).write_csv().encode()).hexdigest()
+    return digest(totals_or_scores.sort("customer_id", maintain_order=True))
+
+
+def digest(*frames: pl.DataFrame) -> str:
+    """Take the SHA-256 (hex) of the rows of frames as CSV, each under its header and in its own order.
+
+    Some rows at a time: a whole frame as text is larger than the frame.
+    """
+    found = hashlib.sha256()
+    for frame in frames:
+        found.update(frame.clear().write_csv().encode())
+        for rows in frame.iter_slices(_ROWS_AT_ONCE):
+            found.update(rows.write_csv(include_header=False).encode())
+    return found.hexdigest()
 
 
 def _local_date(purchases: pl.LazyFrame | pl.DataFrame, zone: str) -> pl.Expr:

@@ -10,6 +10,7 @@ customers as its measure. Learned models did not beat recent spend at telling wh
 A gap is a measure, no forecast: most customers below their peers stay there. The backtest says how many do not.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Final
@@ -132,8 +133,7 @@ def _first_bought(
     grouped, spent = _grouped(_buyers(recent), peers, asked), _spent(recent)
     common = _common(spent, grouped, asked)
     blank = hits = 0
-    for some in grouped.iter_slices(_AT_ONCE):
-        missing = _missing(some, common, spent)
+    for missing in _missing_by_parts(grouped, common, spent):
         blank += missing.height
         hits += missing.join(new, on=pair, how="semi").height
     known = bought.select("category").unique()
@@ -199,20 +199,27 @@ def _missing(grouped: pl.DataFrame, common: pl.DataFrame, spent: pl.DataFrame) -
     return missing.select("customer_id", "category", "peer_rate", "worth_minor")
 
 
+def _missing_by_parts(grouped: pl.DataFrame, common: pl.DataFrame, spent: pl.DataFrame) -> Iterator[pl.DataFrame]:
+    """Find `_missing` of some customers at a time, who come in order: all pairs at once are many times the input."""
+    bought = spent.join(common, on="category", how="semi")
+    for some in grouped.iter_slices(_AT_ONCE):
+        first, last = some["customer_id"][0], some["customer_id"][-1]
+        yield _missing(some, common, bought.filter(pl.col("customer_id").is_between(pl.lit(first), pl.lit(last))))
+
+
 def _summed(recent: pl.DataFrame, grouped: pl.DataFrame, parameters: Parameters) -> pl.DataFrame:
-    """Sum the white space up by customer, some customers at a time: all pairs at once are many times the input."""
+    """Sum the white space up by customer."""
     spent = _spent(recent)
     common = _common(spent, grouped, parameters)
     parts = [
-        _missing(some, common, spent)
-        .sort("customer_id", pl.col("worth_minor").neg(), "category")
+        missing.sort("customer_id", pl.col("worth_minor").neg(), "category")
         .group_by("customer_id", maintain_order=True)
         .agg(
             pl.len().cast(pl.Int64).alias("white_space_count"),
             pl.col("worth_minor").sum().alias("white_space_minor"),
             pl.col("category").first().alias("top_white_space"),
         )
-        for some in grouped.iter_slices(_AT_ONCE)
+        for missing in _missing_by_parts(grouped, common, spent)
     ]
     return pl.concat(parts)
 
