@@ -5,11 +5,8 @@ from typing import Any
 
 import orjson
 import pytest
-from sqlalchemy import func, select
 
 from crm_api.analytics.rules import worse_by
-from crm_api.core.db import Database
-from crm_api.core.trail import OutboxEvent
 
 from ..calling import Api, problem
 from .conftest import Computing, Start, scored
@@ -78,7 +75,7 @@ async def test_what_was_not_judged_has_no_backtest(api: Api, publish: Publish, c
 
 
 async def test_a_worse_run_waits_and_is_approved(
-    api: Api, database: Database, judged: Callable[[float | None], Awaitable[Computing]]
+    api: Api, judged: Callable[[float | None], Awaitable[Computing]]
 ) -> None:
     before = await judged(0.5)
     worse = await judged(0.6)
@@ -88,9 +85,8 @@ async def test_a_worse_run_waits_and_is_approved(
     assert waiting["approval"]["worse_by"] == pytest.approx(0.2)
     assert waiting["approval"]["current_run_id"] == before.run["id"]
     assert await current(api) == before.run["id"]
-    async with database.session() as session:
-        told = select(func.count()).where(OutboxEvent.type == "analytics.approval_wanted")
-        assert await session.scalar(told) == 1
+    [told] = (await api.get("/v1/events", params={"type": "analytics.approval_wanted"}))["data"]
+    assert (told["data"]["run_id"], "20.0% worse" in told["data"]["reason"]) == (worse.run["id"], True)
     approved = await api.post(f"{worse.path}/approve", {"note": "so be it"})
     assert (approved["state"], approved["is_current"]) == ("published", True)
     assert (approved["approval"]["decision"], approved["approval"]["note"]) == ("approved", "so be it")

@@ -2,15 +2,11 @@
 
 from random import Random
 
-import orjson
 import polars as pl
 import pytest
-from sqlalchemy import select
 
 from crm_api.analytics.distributions import described, sampled
 from crm_api.analytics.rules import DRIFTED, stability_index
-from crm_api.core.db import Database
-from crm_api.core.trail import OutboxEvent
 
 from ..calling import Api
 from .working import Compute, Fact, purchases, record, register
@@ -18,7 +14,7 @@ from .working import Compute, Fact, purchases, record, register
 CUSTOMERS = 150
 
 
-async def test_a_run_of_other_customers_is_told(api: Api, database: Database, compute: Compute) -> None:
+async def test_a_run_of_other_customers_is_told(api: Api, compute: Compute) -> None:
     customers = await register(api, CUSTOMERS)
     await record(api, customers, purchases(CUSTOMERS))
     first = await compute()
@@ -35,11 +31,8 @@ async def test_a_run_of_other_customers_is_told(api: Api, database: Database, co
     drifted = await compute()
     assert drifted["quality"]["drift_against_run_id"] == again["id"]
     assert min(drifted["quality"]["drift"].values()) > DRIFTED
-    async with database.session() as session:
-        found = (
-            await session.scalars(select(OutboxEvent.data).where(OutboxEvent.type == "analytics.drift_found"))
-        ).all()
-    [event] = [each if isinstance(each, dict) else orjson.loads(each) for each in found]
+    [found] = (await api.get("/v1/events", params={"type": "analytics.drift_found"}))["data"]
+    event = found["data"]
     assert (event["run_id"], event["against_run_id"]) == (drifted["id"], again["id"])
     assert event["columns"] == drifted["quality"]["drift"]
 
