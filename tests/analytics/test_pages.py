@@ -21,6 +21,29 @@ from workers.models import Block, Outcome
 
 DOCS: Final = Path(__file__).parents[2] / "docs"
 LEFT_OUT: Final = {"without_departments": ["FUEL", "COUPON", "MISCELLANEOUS"]}
+FOOD: Final = {
+    "departments": [
+        *("GROCERY", "PRODUCE", "MEAT", "MEAT-PCKGD", "DELI", "PASTRY", "SEAFOOD", "SEAFOOD-PCKGD", "NUTRITION"),
+        *("SALAD BAR", "CHEF SHOPPE", "FROZEN GROCERY"),
+    ]
+}
+MEAT: Final = {
+    "subject": "meat",
+    "departments": ["MEAT", "MEAT-PCKGD", "SEAFOOD", "SEAFOOD-PCKGD"],
+    "categories": [
+        *("DELI MEATS", "CHICKEN/POULTRY", "FRZN MEAT/MEAT DINNERS", "MEAT - SHELF STABLE", "SEAFOOD - SHELF STABLE"),
+        *("FROZEN CHICKEN", "FRZN SEAFOOD"),
+    ],
+}
+GROCERIES: Final = [
+    {"subject": subject, "categories": categories}
+    for subject, categories in {
+        "coffee": ["COFFEE"],
+        "frozen_pizza": ["FROZEN PIZZA"],
+        "pet_food": ["CAT FOOD", "DOG FOODS"],
+        "yogurt": ["YOGURT"],
+    }.items()
+]
 Counts = dict[Any, int]
 
 
@@ -111,6 +134,31 @@ def season(outcome: Outcome) -> list[str]:
     ]
 
 
+def sensitive_taste(outcome: Outcome) -> list[str]:
+    told, found = figures(outcome), counted(outcome, "opinion")
+    avoiding = told["avoiding_count"]
+    return [
+        f"{outcome.rows.height:,} households at 2018-01-01) {found['avoids']} households avoid meat, "
+        f"{found['likes']} like it, {found['buys']:,} merely buy it, and of {found[None]} nothing can be said",
+        f"on {told['customer_count']:,.0f} households, {avoiding:.0f} were said to avoid it, and "
+        f"{avoiding * told['avoiding_bought_rate']:.0f} of these bought some",
+        f"off by {100 * told['calibration_error']:.1f} points on average",
+    ]
+
+
+def affinity(outcome: Outcome) -> list[str]:
+    told = figures(outcome)
+    missed, of_one, of_bare = (100 * told[f"mean_absolute_error{of}"] for of in ("", "_of_one_share", "_of_bare_share"))
+    levels = dict(outcome.rows.filter(pl.col("subject") == "coffee")["level"].value_counts().iter_rows())
+    return [
+        f"{told['customer_count']:,.0f} households with 20 lines",
+        f"missed by {missed:.1f} points, by {of_one:.1f} with one share for all (`loss` {missed / of_one:.2f}), and by "
+        f"{of_bare:.2f} with the bare share",
+        f"{levels['strong']} households have a strong affinity to coffee, {levels['usual']} a usual and "
+        f"{levels['weak']:,} a weak one",
+    ]
+
+
 def growth(outcome: Outcome) -> list[str]:
     told = figures(outcome)
     return [
@@ -143,6 +191,13 @@ PAGES: Final = {
     "churn": Page("churn", {}, churn, "churn"),
     "price_sensitivity": Page("price-sensitivity", LEFT_OUT, price_sensitivity, "price-sensitivity"),
     "season": Page("season", {"currency": None}, season),
+    "sensitive_taste": Page("taste", {"currency": None, "among": FOOD, "subjects": [MEAT]}, sensitive_taste, "taste"),
+    "affinity": Page(
+        "affinity",
+        {"currency": None, "among": {"departments": ["GROCERY"]}, "subjects": GROCERIES},
+        affinity,
+        "affinity",
+    ),
     "growth": Page("growth", LEFT_OUT, growth, "growth"),
     "divisions": Page("divisions", LEFT_OUT, divisions, "divisions"),
 }
@@ -213,4 +268,4 @@ def test_a_page_says_what_comes_out_today(model: str) -> None:
     assert f"(pictures/{page.picture}.svg)" in text
     assert outcome.backtest is not None
     drawn = unescape((DOCS / "pictures" / f"{page.picture}.svg").read_text())
-    assert f">{pictures.TELLING[model](outcome.backtest).title}<" in drawn
+    assert f">{pictures.TELLING[outcome.backtest.model](outcome.backtest).title}<" in drawn
