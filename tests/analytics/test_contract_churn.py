@@ -125,6 +125,9 @@ async def test_real_contracts_are_told_apart_by_what_was_agreed(api: Api, comput
     assert found["loss"] < 0.75
     risky = {"definition": "contract_churn.probability > 0.5"}
     assert 200 < (await api.post("/v1/segments/preview", risky, expect=200))["count"] < 1200
+    [telling] = (await api.get(f"/v1/scores/{MODEL}", params={"limit": 1}))["data"]
+    why = await api.get(f"/v1/customers/{telling['customer_id']}/scores/{MODEL}/explain")
+    assert [set(each["properties"]) for each in why["touchpoints"]] == [set(properties)]
     by_age = await compute(model=MODEL, currency=None, horizon_days=31)
     assert by_age["state"] == "awaiting_approval", "the age alone does worse, and somebody has to agree to it"
 

@@ -1,6 +1,6 @@
 """Statements about what a score rests on."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime, time
 from typing import Any, Final
 from uuid import UUID
@@ -45,6 +45,7 @@ _SUMS: Final = Prepared(
 _NEWEST: Final = Prepared(
     select(Touchpoint.id)
     .add_columns(Touchpoint.kind, Touchpoint.occurred_at, Touchpoint.amount_minor, Touchpoint.currency)
+    .add_columns(Touchpoint.properties)
     .where(*_USED)
     .order_by(Touchpoint.occurred_at.desc(), Touchpoint.id)
     .limit(MOST_INPUTS + 1)
@@ -77,7 +78,7 @@ async def read_explanation(reader: Reader, output: Output, customer_id: UUID, pu
         "inputs": _inputs(sums, zone, parameters.get("currency"), len(newest) <= MOST_INPUTS)
         if output.of_purchases
         else None,
-        "touchpoints": [_touchpoint(row) for row in newest[:MOST_INPUTS]],
+        "touchpoints": [_touchpoint(row, parameters.get("properties", ())) for row in newest[:MOST_INPUTS]],
     }
 
 
@@ -101,7 +102,10 @@ def _inputs(sums: Mapping[str, Any], zone: ZoneInfo, currency: str | None, is_co
     }
 
 
-def _touchpoint(row: Mapping[str, Any]) -> Document:
+def _touchpoint(row: Mapping[str, Any], properties: Sequence[str]) -> Document:
     minor, currency = row["amount_minor"], row["currency"]
     amount = None if minor is None else {"amount": decimal_text(minor, currency), "currency": currency}
-    return {"id": row["id"], "kind": row["kind"], "occurred_at": row["occurred_at"], "amount": amount}
+    stored = row["properties"]
+    told = orjson.loads(stored) if isinstance(stored, str) else stored
+    used = {name: told[name] for name in properties if name in told}
+    return {name: row[name] for name in ("id", "kind", "occurred_at")} | {"amount": amount, "properties": used}

@@ -30,6 +30,7 @@ _EXPLANATION: dict[str, Any] = {
             "kind": "order.placed",
             "occurred_at": "2017-12-30T18:12:00Z",
             "amount": {"amount": "42.17", "currency": "USD"},
+            "properties": {},
         }
     ],
 }
@@ -54,6 +55,9 @@ class UsedTouchpoint(Output):
     kind: str
     occurred_at: Instant
     amount: Money | None
+    properties: Annotated[
+        dict[str, Any], Field(description="Those of its properties that the run was asked to look at")
+    ]
 
 
 class ScoreExplanation(Output):
