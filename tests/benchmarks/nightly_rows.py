@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Coroutine, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,7 +17,7 @@ import httpx
 import polars as pl
 import psutil
 
-from .bulk_rows import worker_of
+from .bulk_rows import ended, worker_of
 from .http_load import drive_steadily
 from .nightly_floor import ASKED, OF_LINES
 from .processes import family_cpu_seconds, forget_peak, peak_bytes
@@ -130,18 +131,16 @@ def _by_hand(folder: Path) -> dict[str, float]:
 
 
 async def _night(stage: Stage, worker: psutil.Process) -> dict[str, Any]:
-    """Run all models; answers each run with its seconds, until the job was seen to be done, and the worker's peak."""
+    """Run all models; answers each run with its seconds, until its job had ended, and the worker's peak."""
     headers = {"Authorization": f"Bearer {stage.fresh_token()}"}
     night = {}
     async with httpx.AsyncClient(base_url=stage.base_url, headers=headers, timeout=3600) as client:
         for model, parameters in ASKED.items():
             forget_peak(worker.pid)
-            began = time.perf_counter()
             run = await _ran(client, model, parameters)
-            took = time.perf_counter() - began
             if run["row_count"] != (await asyncio.to_thread(_row_count, stage.folder / f"{model}.parquet")):
                 raise RuntimeError(f"{model} has {run['row_count']} rows, which are not those of the floor")
-            night[model] = {**run, "seconds": took, "peak MB": peak_bytes(worker.pid) / 1e6}
+            night[model] = {**run, "peak MB": peak_bytes(worker.pid) / 1e6}
     return night
 
 
@@ -150,14 +149,14 @@ def _row_count(path: Path) -> int:
 
 
 async def _ran(client: httpx.AsyncClient, model: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    began = datetime.now(UTC)
     started = await client.post("/v1/analytics/runs", json={"model": model, "parameters": parameters})
-    path = started.raise_for_status().headers["location"]
-    while (job := (await client.get(path)).raise_for_status().json())["state"] not in ("succeeded", "failed"):
-        await asyncio.sleep(0.05)
-    if job["state"] == "failed" or job["result"]["state"] != "published":
+    job = await ended(client, started.raise_for_status().headers["location"])
+    took = (datetime.fromisoformat(job["finished_at"]) - began).total_seconds()
+    if job["state"] != "succeeded" or job["result"]["state"] != "published":
         raise RuntimeError(f"{model} was not published: {job}")
     run: dict[str, Any] = (await client.get(f"/v1/analytics/runs/{job['result']['run_id']}")).raise_for_status().json()
-    return run
+    return {**run, "seconds": took}
 
 
 async def _copied_in(connection: asyncpg.Connection, folder: Path, model: str, run_id: str) -> float:
