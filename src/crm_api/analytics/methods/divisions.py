@@ -14,6 +14,7 @@ Each answers another question, and a customer stands in all three: what to speak
 Equal customers share a third.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Final
@@ -42,6 +43,7 @@ OUTPUT_COLUMNS: Final = (
     "status",
     "reason",
 )
+_AT_ONCE: Final = 50_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +100,7 @@ def backtest(lines: pl.DataFrame, cut_on: date, parameters: Parameters, peers: p
         return no_backtest(MODEL, cut_on, until, "insufficient_data", reason)
     indices = _indices(_window(lines, _at(parameters, until)), _at(parameters, until))
     named = both.filter(pl.col("need").is_not_null() & (pl.col("need") != BROAD))
-    again = named.join(indices, left_on=["customer_id", "need"], right_on=["customer_id", "need"], how="inner")
-    again = again.sort("customer_id")
+    again = pl.concat(named.join(part, on=["customer_id", "need"]) for part in indices).sort("customer_id")
     figures = {"customer_count": float(both.height)}
     for name in ("need", "actual_value"):
         figures |= _agreement(name, both.select(name, f"{name}_after").drop_nulls())
@@ -122,9 +123,12 @@ def _window(lines: pl.DataFrame, parameters: Parameters) -> pl.DataFrame:
 
 def _needs(recent: pl.DataFrame, parameters: Parameters) -> pl.DataFrame:
     """Name the need that stands out most: customer_id, need, need_index."""
-    indices = _indices(recent, parameters).filter(pl.col("lines") >= parameters.fewest_lines)
-    most = (
-        indices.sort("customer_id", pl.col("index").neg(), "need").group_by("customer_id", maintain_order=True).first()
+    most = pl.concat(
+        part.filter(pl.col("lines") >= parameters.fewest_lines)
+        .sort("customer_id", pl.col("index").neg(), "need")
+        .group_by("customer_id", maintain_order=True)
+        .first()
+        for part in _indices(recent, parameters)
     )
     stands_out = pl.col("index") >= parameters.least_index
     return most.select(
@@ -134,17 +138,23 @@ def _needs(recent: pl.DataFrame, parameters: Parameters) -> pl.DataFrame:
     )
 
 
-def _indices(recent: pl.DataFrame, parameters: Parameters) -> pl.DataFrame:
-    """Compute customer_id, need, lines (of the customer with any need), index (shrunk, 1 is the average)."""
+def _indices(recent: pl.DataFrame, parameters: Parameters) -> Iterator[pl.DataFrame]:
+    """Compute customer_id, need, lines (of the customer with any need), index (shrunk, 1 is the average).
+
+    Some customers at a time, in order: each with each need at once is many times the input. One part at least.
+    """
     bought = signed(recent.drop_nulls("need"), "need").filter("is_purchase")
     count = pl.col("line_count").sum()
     base = bought.group_by("need").agg((count / max(int(bought["line_count"].sum()), 1)).alias("share"))
     counts = bought.group_by("customer_id", "need").agg(count.alias("count"))
-    totals = bought.group_by("customer_id").agg(count.alias("lines"))
-    every = totals.join(base, how="cross").join(counts, on=["customer_id", "need"], how="left")
+    totals = bought.group_by("customer_id").agg(count.alias("lines")).sort("customer_id")
     expected = pl.col("lines") * pl.col("share")
     shrunk = (pl.col("count").fill_null(0) + parameters.weight) / (expected + parameters.weight)
-    return every.select("customer_id", "need", "lines", shrunk.round(6).alias("index"))
+    for first in range(0, max(totals.height, 1), _AT_ONCE):
+        some = totals.slice(first, _AT_ONCE)
+        theirs = counts.join(some, on="customer_id", how="semi")
+        every = some.join(base, how="cross").join(theirs, on=["customer_id", "need"], how="left")
+        yield every.select("customer_id", "need", "lines", shrunk.round(6).alias("index"))
 
 
 def _level(valued: pl.DataFrame, name: str) -> pl.Series:
