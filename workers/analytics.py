@@ -104,9 +104,9 @@ class _Computation:
             with self._timed("compute_seconds"):
                 outcome, _ = await asyncio.gather(asyncio.to_thread(model.finish), self._report(_READ, self._counts))
             self._counts |= outcome.counts
-            with self._timed("write_seconds"):
-                output_hash = await self._write(outcome)
-            run = await self._publish(model, outcome, output_hash, work.reference)
+            # A picture is drawn by a process of its own, the first of all after seconds: none waits for the rows.
+            output_hash, backtest = await _side_by_side([self._write(outcome), self._draw(outcome.backtest)])
+            run = await self._publish(model, outcome, output_hash, backtest, work.reference)
         return {"run_id": self._run_id, "state": run.state, "row_count": run.row_count, "output_hash": run.output_hash}
 
     async def _begin(self, customers: int) -> RunWork:
@@ -162,18 +162,28 @@ class _Computation:
                     share = sent / outcome.rows.height
                     await self._report(_COMPUTED + share * (_WRITTEN - _COMPUTED), {"rows_written": sent})
 
-        await _side_by_side([self._report(_COMPUTED, self._counts), *(send_parts() for _ in range(_PARTS_AT_ONCE))])
+        reporting = self._report(_COMPUTED, self._counts)
+        with self._timed("write_seconds"):
+            await _side_by_side([reporting, *(send_parts() for _ in range(_PARTS_AT_ONCE))])
         if not outcome.rows.height:
             digest.update(outcome.rows.write_csv().encode())
         return digest.hexdigest()
 
-    async def _publish(self, model: Model, outcome: Outcome, output_hash: str, reference: Reference | None) -> RunRead:
+    async def _draw(self, backtest: Backtest | None) -> dict[str, Any] | None:
+        if backtest is None:
+            return None
+        with self._timed("draw_seconds"):
+            return await _told(backtest)
+
+    async def _publish(
+        self,
+        model: Model,
+        outcome: Outcome,
+        output_hash: str,
+        backtest: dict[str, Any] | None,
+        reference: Reference | None,
+    ) -> RunRead:
         before = {} if reference is None else reference.edges
-        if outcome.backtest is not None:
-            with self._timed("draw_seconds"):
-                backtest = await _told(outcome.backtest)
-        else:
-            backtest = None
         distributions, _ = await asyncio.gather(
             asyncio.to_thread(described, outcome.watched, before),
             self._report(_WRITTEN, {"rows_written": outcome.rows.height}),
@@ -235,11 +245,11 @@ async def _condensed(model: Model, feed: AsyncIterator[bytes]) -> tuple[list[Any
         await asyncio.gather(*reducing, return_exceptions=True)
 
 
-async def _side_by_side(works: Iterable[Coroutine[Any, Any, None]]) -> None:
-    """Do several things at once; the first failure ends all of them and is raised as it is."""
+async def _side_by_side(works: Iterable[Coroutine[Any, Any, Any]]) -> list[Any]:
+    """Do several things at once, and answer what each came to; the first failure ends all and is raised as it is."""
     tasks = [asyncio.create_task(work) for work in works]
     try:
-        await asyncio.gather(*tasks)
+        return await asyncio.gather(*tasks)
     finally:
         for task in tasks:
             task.cancel()
