@@ -2,7 +2,7 @@
 
 What is known is exact at every moment. Before a message reaches the gateway the API has it as `handing_over`; whatever
 kills this process afterwards leaves it so until its lease ends, and then a gateway that can be asked is asked. A batch
-costs half an exchange with the API: it reports on the two before, begins to hand over these, and claims the next.
+costs a quarter of an exchange with the API: that reports on four, begins to hand over the next four, and claims four.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ import structlog
 
 from crm_api.client import ApiClient, ApiFailure, ApiProblem, outreach
 from crm_api.outreach import rendering
-from crm_api.outreach.links import can_follow, link_number
+from crm_api.outreach.links import BatchLinks
 from crm_api.outreach.message_schemas import (
     MOST_BATCHES,
     MOST_CLAIMED,
@@ -30,7 +30,7 @@ from crm_api.outreach.message_schemas import (
 from .gateways import Gateway, HandOverUnknown, Outcome, mime
 
 TICK_SECONDS: Final = 2.0
-LANES: Final = 4
+LANES: Final = 2
 """With MOST_BATCHES each between the API's `handing_over` and their report: what nobody can say anything of when this
 process dies. Each lane has as many more rendered meanwhile."""
 _MOST: Final = MOST_BATCHES * MOST_CLAIMED
@@ -49,7 +49,6 @@ class _Prepared:
     """The address."""
     mail: bytes
     subject: str
-    links: dict[int, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,18 +58,17 @@ class _Batch:
     lease_id: UUID
     lease_seconds: int
     messages: Sequence[_Prepared]
+    links: Mapping[UUID, Mapping[int, str]]
+    """URLs by their numbers, by campaign."""
 
     def as_wish(self) -> dict[str, Any]:
         """Say what is about to be handed over."""
-        used: dict[UUID, dict[int, str]] = {}
-        for each in self.messages:
-            used.setdefault(each.claimed.campaign_id, {}).update(each.links)
         return {
             "lease_id": self.lease_id,
             "messages": [each.claimed.id for each in self.messages],
             "links": [
                 {"campaign_id": id, "links": [{"number": number, "url": url} for number, url in links.items()]}
-                for id, links in used.items()
+                for id, links in self.links.items()
             ],
         }
 
@@ -188,24 +186,27 @@ class Mailer:
     async def _next_batch(self, claimed: ClaimedMessages, campaigns: _Campaigns) -> _Batch | None:
         """Make the next batch; one that fails is left to its lease, and hinders nothing that is under way beside it."""
         try:
-            prepared = await self._prepared(claimed, campaigns)
+            prepared, links = await self._prepared(claimed, campaigns)
         except Exception as error:
             log.error(
                 "batch_left", error=type(error).__name__, exc_info=None if isinstance(error, ApiFailure) else error
             )
             return None
-        return _Batch(claimed.lease_id, claimed.lease_seconds, prepared) if prepared else None
+        return _Batch(claimed.lease_id, claimed.lease_seconds, prepared, links) if prepared else None
 
-    async def _prepared(self, claimed: ClaimedMessages, campaigns: _Campaigns) -> list[_Prepared]:
-        """Render what was claimed, and report at once on what needs no hand-over."""
+    async def _prepared(
+        self, claimed: ClaimedMessages, campaigns: _Campaigns
+    ) -> tuple[list[_Prepared], dict[UUID, dict[int, str]]]:
+        """Render what was claimed, and report at once on what needs no hand-over; answers the links in it too."""
         looked_up = [await self._reconciled(message) for message in claimed.data if message.reconcile]
         reports = [report for report in looked_up if report is not None]
         fresh = [message for message in claimed.data if not message.reconcile]
-        prepared, refused = await asyncio.to_thread(_prepare, fresh, campaigns)
+        links = BatchLinks()
+        prepared, refused = await asyncio.to_thread(_prepare, fresh, campaigns, links)
         reports += refused
         if reports:
             await self._exchange(report=[_report_on(claimed.lease_id, reports)])
-        return prepared
+        return prepared, links.by_campaign
 
     async def _reconciled(self, message: ClaimedMessage) -> dict[str, Any] | None:
         """Report what the gateway knows of a message; what cannot be looked up now is left to its lease."""
@@ -262,13 +263,15 @@ def _report(id: UUID, outcome: Outcome, subject: str) -> dict[str, Any]:
     return told
 
 
-def _prepare(messages: Sequence[ClaimedMessage], campaigns: _Campaigns) -> tuple[list[_Prepared], list[dict[str, Any]]]:
+def _prepare(
+    messages: Sequence[ClaimedMessage], campaigns: _Campaigns, links: BatchLinks
+) -> tuple[list[_Prepared], list[dict[str, Any]]]:
     """Render messages; one that cannot be is reported as failed, with the reason."""
     prepared: list[_Prepared] = []
     refused: list[dict[str, Any]] = []
     for message in messages:
         try:
-            prepared.append(_rendered(message, campaigns[message.campaign_id]))
+            prepared.append(_rendered(message, campaigns[message.campaign_id], links))
         except rendering.RenderRefused as why:
             told = {"id": message.id, "result": "failed", "reason": why.code, "detail": str(why)[:_LONGEST_REPORT]}
             refused.append(told)
@@ -279,23 +282,21 @@ def _prepare(messages: Sequence[ClaimedMessage], campaigns: _Campaigns) -> tuple
     return prepared, refused
 
 
-def _rendered(message: ClaimedMessage, campaign: ClaimedCampaign) -> _Prepared:
+def _rendered(message: ClaimedMessage, campaign: ClaimedCampaign, links: BatchLinks) -> _Prepared:
     words = {"subject": campaign.content.subject, "text": campaign.content.text, "html": campaign.content.html}
     named = {**campaign.variables, **message.variables, "unsubscribe_url": message.unsubscribe_url}
     found = rendering.render(words, named)
-    links: dict[int, str] = {}
+    number_of = links.of_message(campaign.id)
 
     def follow(url: str) -> str:
-        number = link_number(url)
-        if number not in links:
-            if url == message.unsubscribe_url or not can_follow(url, links):
-                return url
-            links[number] = url
-        return f"{message.click_prefix}{number}"
+        number = number_of(url)
+        return url if number is None else f"{message.click_prefix}{number}"
 
     html = None
     if found.html is not None:
-        html = _with_picture(rendering.rewrite_links(found.html, follow), message.open_url)
+        html = _with_picture(
+            rendering.rewrite_links(found.html, follow, keep=(message.unsubscribe_url,)), message.open_url
+        )
     mail = mime.compose(
         mime.Envelope(
             message_id=message.message_id,
@@ -306,7 +307,7 @@ def _rendered(message: ClaimedMessage, campaign: ClaimedCampaign) -> _Prepared:
         ),
         found._replace(html=html),
     )
-    return _Prepared(message, campaign.sender.address, mail, found.subject, links)
+    return _Prepared(message, campaign.sender.address, mail, found.subject)
 
 
 def _with_picture(html: str, url: str) -> str:

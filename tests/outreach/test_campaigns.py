@@ -158,7 +158,7 @@ async def test_a_small_campaign_does_not_wait_behind_a_large_one(api: Api, postm
     assert len(await postman.claim(limit=20)) == 5, "the room of a claim is not wasted"
 
 
-async def test_an_exchange_carries_two_batches_each_under_its_lease(api: Api, postman: Postman) -> None:
+async def test_an_exchange_carries_batches_each_under_its_lease(api: Api, postman: Postman) -> None:
     await readers(api, 30)
     made = await launched(api)
     await postman.plan()

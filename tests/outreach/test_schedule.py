@@ -4,15 +4,19 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import text
 
 from crm_api.core.db import Database
-from crm_api.outreach.links import Link, Signer, Use, link_number
+from crm_api.core.ids import new_id
+from crm_api.outreach.links import LONGEST_LINK, MOST_LINKS, BatchLinks, Link, Signer, Use, link_number
 from crm_api.outreach.message_report import pause_after
+from crm_api.outreach.message_schemas import MOST_BATCHES, MOST_CLAIMED
 from crm_api.outreach.schedule import is_past, starts_at
+from crm_api.settings import Settings
 
 from ..calling import Api
 from .planting import campaign, readers, template
@@ -81,6 +85,46 @@ def test_a_link_with_another_character_is_forged(message: UUID, place: int, step
 @given(st.text())
 def test_whatever_else_is_no_link(token: str) -> None:
     assert Signer("one secret").read("open", token) is None
+
+
+def test_a_link_is_said_once_for_the_messages_of_a_batch() -> None:
+    links, spring, summer = BatchLinks(), new_id(), new_id()
+    bikes = "https://shop.example/bikes"
+    found = [links.of_message(campaign)(bikes) for campaign in (spring, spring, summer)]
+    assert found == [link_number(bikes)] * 3
+    assert links.by_campaign == {spring: {found[0]: bikes}, summer: {found[0]: bikes}}
+    for odd in ("https://shop.example/a b", "ftp://shop.example", f"https://shop.example/{'a' * LONGEST_LINK}"):
+        assert links.of_message(spring)(odd) is None
+    one = links.of_message(spring)
+    numbers = [one(f"https://shop.example/{number}") for number in range(MOST_LINKS + 1)]
+    assert numbers[-1] is None
+    assert None not in numbers[:-1]
+    assert one("https://shop.example/0") == numbers[0], "what is followed once is followed everywhere"
+    assert links.of_message(spring)(f"https://shop.example/{MOST_LINKS}") is not None
+
+
+def test_whatever_links_batches_have_their_exchange_fits_into_a_body() -> None:
+    worst = '"\\' * 900
+    batches = []
+    for _ in range(MOST_BATCHES):
+        links, campaign = BatchLinks(), new_id()
+        for message in range(MOST_CLAIMED):
+            number_of = links.of_message(campaign)
+            taken = [number_of(f"https://a/{message}/{each}/{worst[: each * 9]}") for each in range(MOST_LINKS)]
+        assert taken[-1] is None, "the batch is full"
+        used = [{"number": number, "url": url} for number, url in links.by_campaign[campaign].items()]
+        ids = [new_id() for _ in range(MOST_CLAIMED)]
+        batches.append({"lease_id": new_id(), "messages": ids, "links": [{"campaign_id": campaign, "links": used}]})
+    told = {
+        "id": new_id(),
+        "result": "deferred",
+        "code": 451,
+        "detail": "\U0001f6b2" * 300,
+        "subject": "\U0001f6b2" * 500,
+    }
+    reports = [{"lease_id": new_id(), "reports": [told] * MOST_CLAIMED}] * MOST_BATCHES
+    body = orjson.dumps({"gateway": "smtp", "can_look_up": False, "report": reports, "hand_over": batches, "claim": 80})
+    assert len(body) < Settings.model_fields["max_body_bytes"].default
 
 
 def test_numbers_of_links_are_exact_in_json() -> None:

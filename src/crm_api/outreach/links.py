@@ -9,7 +9,7 @@ import binascii
 import hashlib
 import hmac
 import re
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, Literal
@@ -24,8 +24,9 @@ _PURPOSE: Final = b"crm-api message links"
 MOST_LINKS: Final = 200
 """Of one message that are followed; further ones lead where they lead, and nobody knows who went there."""
 LONGEST_LINK: Final = 2_000
-LONGEST_LINKS: Final = 15_000
-"""Bytes of all of a message's as JSON has them: forty messages are handed over in one call, whose body is bounded."""
+LONGEST_LINKS: Final = 150_000
+"""Bytes of all of a batch's as JSON has them: four batches are handed over in one call, whose body is bounded."""
+_BESIDE_A_LINK: Final = 36
 FOLLOWED: Final = r"^https?://[^\s\u0000-\u001f]+$"
 _FOLLOWED: Final = re.compile(FOLLOWED)
 
@@ -70,8 +71,33 @@ def link_number(url: str) -> int:
     return int.from_bytes(hashlib.sha256(url.encode()).digest()[:8], "big") >> 12
 
 
-def can_follow(url: str, others: Mapping[int, str]) -> bool:
-    """Say whether a link can be followed beside the others of its message."""
-    if len(others) >= MOST_LINKS or len(url) > LONGEST_LINK or not _FOLLOWED.fullmatch(url):
-        return False
-    return sum(len(orjson.dumps(each)) for each in (url, *others.values())) <= LONGEST_LINKS
+class BatchLinks:
+    """The links that are followed in the messages of one batch, each of them once for its campaign."""
+
+    def __init__(self) -> None:
+        self.by_campaign: dict[UUID, dict[int, str]] = {}
+        """URLs by their numbers."""
+        self._size = 0
+
+    def of_message(self, campaign_id: UUID) -> Callable[[str], int | None]:
+        """Answer what numbers the links of one message; those that are not followed have no number."""
+        known, mine = self.by_campaign.setdefault(campaign_id, {}), set[int]()
+
+        def number_of(url: str) -> int | None:
+            number = link_number(url)
+            if number in mine:
+                return number
+            if len(mine) >= MOST_LINKS or not (number in known or self._takes(url)):
+                return None
+            known[number] = url
+            mine.add(number)
+            return number
+
+        return number_of
+
+    def _takes(self, url: str) -> bool:
+        size = len(orjson.dumps(url)) + _BESIDE_A_LINK
+        if len(url) > LONGEST_LINK or self._size + size > LONGEST_LINKS or not _FOLLOWED.fullmatch(url):
+            return False
+        self._size += size
+        return True
