@@ -6,13 +6,11 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from crm_api.app import create_app
 from crm_api.core.db import Database
-from crm_api.settings import Settings
 
 from .calling import Api
+from .composed import composed
 
-NOBODYS = Settings(database_url="postgresql://nobody@127.0.0.1/none", secret_key="x" * 40)
 SOME_ID = "0198c0de-0000-7000-8000-000000000009"
 NO_JSON = {
     "nothing": b"",
@@ -41,7 +39,7 @@ REFUSED = {
 def json_operations() -> list[tuple[str, str]]:
     """Method and path of every operation whose body is one JSON document."""
     found = []
-    for path, methods in create_app(NOBODYS).openapi()["paths"].items():
+    for path, methods in composed().openapi()["paths"].items():
         for method, operation in methods.items():
             kinds = set(operation.get("requestBody", {}).get("content", {}))
             if kinds & {"application/json", "application/merge-patch+json"}:
@@ -86,7 +84,7 @@ async def audited(database: Database) -> int:
 
 def reading_operations() -> list[tuple[str, dict[str, Any]]]:
     """Path and description of every operation that reads."""
-    paths = create_app(NOBODYS).openapi()["paths"]
+    paths = composed().openapi()["paths"]
     return [(path, methods["get"]) for path, methods in paths.items() if path.startswith("/v1/") and "get" in methods]
 
 

@@ -19,6 +19,7 @@ from crm_api.core.openapi import documents
 from crm_api.settings import Settings
 
 from .calling import Api
+from .composed import composed
 
 EXAMPLES = int(os.environ.get("CRM_FUZZ_EXAMPLES", "10"))
 COVERAGE = "CRM_FUZZ_COVERAGE" in os.environ
@@ -31,7 +32,6 @@ ACCEPTED = ["2xx", "3xx", "401", "403", "404", "409", "412", "422", "429"]
 REFUSED = ["400", "401", "403", "404", "405", "406", "409", "412", "413", "415", "422", "429"]
 """What it may answer to input that its schema forbids: 413 where it is long first, and no 5xx."""
 LONGEST_KEY = 255
-NOBODYS = Settings(database_url="postgresql://nobody@127.0.0.1/none", secret_key="x" * 40)  # type: ignore[arg-type]
 
 NDJSON = "application/x-ndjson"
 
@@ -65,8 +65,7 @@ def without_examples(part: Any) -> Any:
     return {key: without_examples(value) for key, value in part.items() if key != "examples"}
 
 
-service = create_app(NOBODYS)
-document = with_lines(service)
+document = with_lines(composed())
 parts = document["components"]["schemas"]
 AUDIENCES = [
     example for kind in parts["Audience"]["oneOf"] for example in parts[kind["$ref"].rsplit("/", 1)[1]]["examples"]
@@ -94,7 +93,7 @@ schema = schemathesis.openapi.from_dict(
         }
     ),
 ).exclude(path="/readyz")  # 503 is its honest answer here: no worker runs; tests/live.py asks a service that has one
-schema.app = service
+schema.app = composed()
 
 
 @pytest.fixture(scope="session")

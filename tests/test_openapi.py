@@ -12,9 +12,9 @@ from fastapi import FastAPI
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from crm_api.access import SCOPES
-from crm_api.app import create_app
 from crm_api.core.openapi import documents
-from crm_api.settings import Settings
+
+from .composed import composed
 
 FOLDER = Path(__file__).parents[1] / "openapi"
 SOURCES = Path(__file__).parents[1] / "src"
@@ -34,8 +34,8 @@ Operation = tuple[str, str, dict[str, Any]]
 
 @pytest.fixture(scope="module")
 def service() -> FastAPI:
-    """The service, composed but not started; its document depends on no setting."""
-    return create_app(Settings(database_url="postgresql://nobody@127.0.0.1/none", secret_key="x" * 40))  # type: ignore[arg-type]
+    """The service, composed but not started."""
+    return composed()
 
 
 @pytest.fixture(scope="module")
