@@ -46,7 +46,7 @@ class Model(Protocol):
         """Reduce a block of the feed to what `keep` takes. Errors: CannotBeDone."""
 
     def keep(self, condensed: Sequence[Any]) -> None:
-        """Take in all blocks of one range; its customers are in no other range."""
+        """Take in all blocks of one range: all of the feed between two ids. Ranges come in any order."""
 
     def finish(self) -> Outcome:
         """Compute the rows, once every range was taken in."""

@@ -45,6 +45,16 @@ async def service(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Ser
         yield started
 
 
+@pytest.fixture(autouse=True)
+async def whole_again(service: Service) -> AsyncIterator[None]:
+    """Start what a test that failed left killed, so that it is the only one that fails."""
+    yield
+    if service.api.pid is None:
+        await service.start_api()
+    if service.worker.pid is None:
+        await service.start_worker()
+
+
 async def _trade(api: ApiClient) -> None:
     """Register customers and record their purchases, and of the first ones baskets, apart by their kind."""
     shops = [{"kind": "organization", "organization_name": f"Shop {number}"} for number in range(CUSTOMERS)]
@@ -74,8 +84,9 @@ async def _ended(api: ApiClient, run: RunRead) -> tuple[RunRead, JobRead]:
 
 async def _past(api: ApiClient, run: RunRead, progress: float) -> None:
     """Wait until a run has come that far."""
-    while ((await jobs.get_job(api, run.job_id)).progress or 0) < progress:
-        await asyncio.sleep(0.02)
+    async with asyncio.timeout(60):
+        while ((await jobs.get_job(api, run.job_id)).progress or 0) < progress:
+            await asyncio.sleep(0.02)
 
 
 async def _current(api: ApiClient, model: str = "rfm") -> RunRead:
@@ -106,10 +117,11 @@ async def test_a_killed_worker_leaves_the_old_run_current_and_another_finishes(
     async with service.client() as api:
         before = await _current(api, model)
         run = await analytics.start_run(api, model, PARAMETERS)
-        await _past(api, run, progress)
-        service.kill_worker()
-        assert (await analytics.get_run(api, run.id)).state == "running"
-        assert await _current(api, model) == before
+        async with _publishing_waits(service, model):
+            await _past(api, run, progress)
+            service.kill_worker()
+            assert (await analytics.get_run(api, run.id)).state == "running"
+            assert await _current(api, model) == before
         await service.start_worker()
         run, job = await _ended(api, run)
         assert (run.state, run.is_current, run.output_hash) == ("published", True, before.output_hash), run
@@ -121,10 +133,11 @@ async def test_a_killed_api_interrupts_a_run_and_does_not_end_it(service: Servic
     async with service.client() as api:
         before = await _current(api, model)
         run = await analytics.start_run(api, model, PARAMETERS)
-        await _past(api, run, progress)
-        service.kill_api()
-        await service.start_api()
-        assert await _current(api, model) == before
+        async with _publishing_waits(service, model):
+            await _past(api, run, progress)
+            service.kill_api()
+            await service.start_api()
+            assert await _current(api, model) == before
         run, _ = await _ended(api, run)
         assert (run.state, run.output_hash) == ("published", before.output_hash), run
 
@@ -160,11 +173,12 @@ async def _publishing_waits(service: Service, model: str) -> AsyncIterator[Calla
         await holding.execute(held)
 
         async def somebody_waits() -> None:
-            while True:
-                async with database.session() as looking:
-                    if await looking.scalar(blocked):
-                        return
-                await asyncio.sleep(0.05)
+            async with asyncio.timeout(60):
+                while True:
+                    async with database.session() as looking:
+                        if await looking.scalar(blocked):
+                            return
+                    await asyncio.sleep(0.05)
 
         yield somebody_waits
 
