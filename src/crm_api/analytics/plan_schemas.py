@@ -84,17 +84,16 @@ class PlanList(Output):
 def _wish(output: outputs.Output) -> type[PlanWish]:
     about = PlanWish.model_fields["parameters"]
     of_model: Any = Annotated[PARAMETERS[output.model], about]
+    parameters = {name: value for name, value in EXAMPLES[output.model].items() if name != "as_of"}
+    example: dict[str, Any] = {"parameters": parameters, "at": "02:00", "enabled": True}
     made: type[PlanWish] = create_model(
         f"{class_name(output.model)}PlanWish",
         __base__=PlanWish,
         __doc__=f"When `{output.model}` is run by itself, and what it is asked for.",
         __module__=__name__,
+        __cls_kwargs__={"json_schema_extra": {"examples": [example]}},
         parameters=(of_model, ...),
     )
-    parameters = {name: value for name, value in EXAMPLES[output.model].items() if name != "as_of"}
-    example: dict[str, Any] = {"parameters": parameters, "at": "02:00", "enabled": True}
-    made.model_config = {**PlanWish.model_config, "json_schema_extra": {"examples": [example]}}
-    made.model_rebuild(force=True)
     return made
 
 

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Union
 
-from pydantic import BeforeValidator, ConfigDict, Discriminator, Field, Tag, create_model
+from pydantic import BeforeValidator, Discriminator, Field, Tag, create_model
 from pydantic_core import PydanticCustomError
 
 from ..audience.tree import Tree
@@ -41,10 +41,9 @@ def _wish(output: Output) -> type[RunWish]:
         __base__=RunWish,
         __doc__=f"A run of `{output.model}`: {output.about}.",
         __module__=__name__,
+        __cls_kwargs__={"json_schema_extra": {"examples": [example]}},
         **fields,
     )
-    made.model_config = ConfigDict(**{**RunWish.model_config, "json_schema_extra": {"examples": [example]}})
-    made.model_rebuild(force=True)
     return made
 
 
