@@ -2,7 +2,7 @@
 
 What is known is exact at every moment. Before a message reaches the gateway the API has it as `handing_over`; whatever
 kills this process afterwards leaves it so until its lease ends, and then a gateway that can be asked is asked. A batch
-costs a quarter of an exchange with the API: that reports on four, begins to hand over the next four, and claims four.
+costs half an exchange with the API: that reports on two, begins to hand over the next two, and claims two.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ from crm_api.outreach.message_schemas import (
 from .gateways import Gateway, HandOverUnknown, Outcome, mime
 
 TICK_SECONDS: Final = 2.0
-LANES: Final = 2
+LANES: Final = 4
 """With MOST_BATCHES each between the API's `handing_over` and their report: what nobody can say anything of when this
 process dies. Each lane has as many more rendered meanwhile."""
 _MOST: Final = MOST_BATCHES * MOST_CLAIMED

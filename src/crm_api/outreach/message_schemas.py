@@ -13,7 +13,7 @@ State = Literal["pending", "claimed", "handing_over", "sent", "bounced", "failed
 Result = Literal["sent", "deferred", "bounced", "failed", "unknown", "not_taken"]
 MOST_CLAIMED = 20
 """Under one lease: what one worker hands over before it says what became of it."""
-MOST_BATCHES = 4
+MOST_BATCHES = 2
 """In one exchange, each under its own lease: one costs as much time as four, but for the messages themselves."""
 Gateway = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,39}$", description="What hands it over", examples=["smtp"])]
 
