@@ -1,5 +1,6 @@
 """What a run of each model can be asked for."""
 
+from collections.abc import Callable
 from datetime import date
 from typing import Annotated, Any, Final, Literal, Self
 
@@ -20,10 +21,15 @@ def _known_currency(code: str) -> str:
     return code
 
 
-def _no_kind_twice(kinds: tuple[str, ...]) -> tuple[str, ...]:
-    if len(set(kinds)) != len(kinds):
-        raise PydanticCustomError("duplicate", "name each kind once")
-    return kinds
+def _each_once(what: str, name: Callable[[Any], Any] = lambda value: value) -> AfterValidator:
+    """Refuse a tuple in which two values have the same name; `what` calls them by their kind."""
+
+    def check(values: tuple[Any, ...]) -> tuple[Any, ...]:
+        if len({name(each) for each in values}) != len(values):
+            raise PydanticCustomError("duplicate", "name each {what} once", {"what": what})
+        return values
+
+    return AfterValidator(check)
 
 
 Currency = Annotated[
@@ -67,7 +73,7 @@ class TouchpointParameters(RunParameters):
             max_length=20,
             description="Touchpoints that count as purchases, but for `order.refunded`, which lowers the money",
         ),
-        AfterValidator(_no_kind_twice),
+        _each_once("kind"),
     ] = ("order.placed", "order.refunded")
 
 
@@ -111,12 +117,6 @@ class ChurnParameters(Parameters):
     ] = "day"
 
 
-def _no_property_twice(properties: tuple[str, ...]) -> tuple[str, ...]:
-    if len(set(properties)) != len(properties):
-        raise PydanticCustomError("duplicate", "name each property once")
-    return properties
-
-
 class ContractChurnParameters(RunParameters):
     """What a run of `contract_churn` is asked for."""
 
@@ -127,7 +127,7 @@ class ContractChurnParameters(RunParameters):
             max_length=2,
             description="Two: the touchpoint that begins a contract, and the one that ends it",
         ),
-        AfterValidator(_no_kind_twice),
+        _each_once("kind"),
     ] = ("contract.started", "contract.ended")
     horizon_days: Annotated[
         int, Field(ge=7, le=1825, description="How far to look ahead; the backtest looks back as far")
@@ -151,7 +151,7 @@ class ContractChurnParameters(RunParameters):
             "plan, its price, the way to pay. None: by their age alone",
             examples=[["plan", "monthly_price"]],
         ),
-        AfterValidator(_no_property_twice),
+        _each_once("property"),
     ] = ()
 
 
@@ -190,12 +190,6 @@ class Subject(Products):
     subject: Annotated[str, Field(pattern=NAME, examples=["garden"])]
 
 
-def _no_subject_twice(subjects: tuple[Subject, ...]) -> tuple[Subject, ...]:
-    if len({each.subject for each in subjects}) != len(subjects):
-        raise PydanticCustomError("duplicate", "name each subject once")
-    return subjects
-
-
 class SubjectParameters(TouchpointParameters):
     """What a run over parts of the product tree is asked for."""
 
@@ -210,7 +204,7 @@ class SubjectParameters(TouchpointParameters):
             max_length=20,
             description="What is looked at; of each, the products that lie in `among` count",
         ),
-        AfterValidator(_no_subject_twice),
+        _each_once("subject", lambda each: each.subject),
     ]
     min_lines: Annotated[int, Field(ge=2, le=1000, description="Order lines it takes to be judged")] = 20
     backtest_days: BacktestDays = 90

@@ -69,6 +69,13 @@ _BODY: Final[dict[str, Any]] = {
 }
 
 
+def _feed(line: str, example: str) -> dict[int | str, dict[str, Any]]:
+    """Describe the answers of a feed: what its lines are, and some of them."""
+    csv = {CSV: {"schema": {"type": "string"}, "example": example}}
+    refusals = problems(RunNotFound, SensitiveTaste, NotAcceptable, InvalidAudience)
+    return {200: {"description": line, "content": csv}, **refusals}
+
+
 @router.put(
     "/{run_id:uuid}/work",
     summary="Begin to work on a run",
@@ -93,10 +100,7 @@ async def begin_analytics_run(run_id: UUID, wish: BeginWish, session: Session, r
     "/{run_id:uuid}/facts",
     summary="Stream the facts of a run",
     response_class=Response,
-    responses={
-        200: {"description": "One fact a line", "content": {CSV: {"schema": {"type": "string"}, "example": _FACTS}}},
-        **problems(RunNotFound, SensitiveTaste, NotAcceptable, InvalidAudience),
-    },
+    responses=_feed("One fact a line", _FACTS),
 )
 async def stream_analytics_facts(
     request: Request, run_id: UUID, params: Annotated[FeedParams, Query()], reads: Reads, who: CanSeeTouchpoints
@@ -115,13 +119,7 @@ async def stream_analytics_facts(
     "/{run_id:uuid}/contracts",
     summary="Stream the contracts of a run",
     response_class=Response,
-    responses={
-        200: {
-            "description": "A beginning or an end a line",
-            "content": {CSV: {"schema": {"type": "string"}, "example": _CONTRACTS}},
-        },
-        **problems(RunNotFound, SensitiveTaste, NotAcceptable, InvalidAudience),
-    },
+    responses=_feed("A beginning or an end a line", _CONTRACTS),
 )
 async def stream_analytics_contracts(
     request: Request, run_id: UUID, params: Annotated[FeedParams, Query()], reads: Reads, who: CanSeeTouchpoints
@@ -138,10 +136,7 @@ async def stream_analytics_contracts(
     "/{run_id:uuid}/lines",
     summary="Stream the order lines of a run",
     response_class=Response,
-    responses={
-        200: {"description": "A line a line", "content": {CSV: {"schema": {"type": "string"}, "example": _LINES}}},
-        **problems(RunNotFound, SensitiveTaste, NotAcceptable, InvalidAudience),
-    },
+    responses=_feed("A line a line", _LINES),
 )
 async def stream_analytics_lines(
     request: Request, run_id: UUID, params: Annotated[FeedParams, Query()], reads: Reads, who: CanSeeTouchpoints
@@ -159,13 +154,7 @@ async def stream_analytics_lines(
     "/{run_id:uuid}/addresses",
     summary="Stream the addresses of a run",
     response_class=Response,
-    responses={
-        200: {
-            "description": "A main address a line",
-            "content": {CSV: {"schema": {"type": "string"}, "example": _ADDRESSES}},
-        },
-        **problems(RunNotFound, SensitiveTaste, NotAcceptable, InvalidAudience),
-    },
+    responses=_feed("A main address a line", _ADDRESSES),
 )
 async def stream_analytics_addresses(
     request: Request, run_id: UUID, params: Annotated[FeedParams, Query()], reads: Reads, who: CanSeeCustomers
