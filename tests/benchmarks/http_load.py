@@ -57,42 +57,17 @@ async def _connection(
     turn = number
     while time.perf_counter() < until:
         sent = time.perf_counter()
-        await _exchange(reader, writer, make(turn), wanted)
+        await exchange(reader, writer, make(turn), wanted)
         latencies.append(time.perf_counter() - sent)
         turn += step
     writer.close()
     await writer.wait_closed()
 
 
-async def drive_steadily(
-    port: int, make: Callable[[int], bytes], *, connections: int, rate: float, over: asyncio.Event
-) -> list[float]:
-    """Send so many requests a second until it is over; answers latencies in milliseconds.
-
-    A request's clock runs from when it was to be sent: what waits for a slow answer before it counts as slow, too.
-    """
-    latencies: list[float] = []
-    began = time.perf_counter()
-
-    async def connect(number: int) -> None:
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        turn = number
-        while not over.is_set():
-            due = began + turn / rate
-            await asyncio.sleep(due - time.perf_counter())
-            await _exchange(reader, writer, make(turn), (200,))
-            latencies.append((time.perf_counter() - due) * 1000)
-            turn += connections
-        writer.close()
-        await writer.wait_closed()
-
-    await asyncio.gather(*map(connect, range(connections)))
-    return latencies
-
-
-async def _exchange(
+async def exchange(
     reader: asyncio.StreamReader, writer: asyncio.StreamWriter, request: bytes, wanted: Sequence[int]
 ) -> None:
+    """Send a request and read its answer. Errors: RuntimeError for one with another status than wanted."""
     writer.write(request)
     head = await reader.readuntil(b"\r\n\r\n")
     status = int(head[9:12])

@@ -18,15 +18,13 @@ import polars as pl
 import psutil
 
 from .bulk_rows import ended, worker_of
-from .http_load import drive_steadily
 from .nightly_floor import ASKED, OF_LINES
 from .processes import family_cpu_seconds, forget_peak, peak_bytes
 from .report import Line, Round
-from .request_rows import CONNECTIONS, get_one
 from .stage import Stage
+from .steady_load import latencies_during
 
 ROW: Final = "nightly models"
-READS_A_SECOND: Final = 50
 READ_SECONDS: Final = 60
 """Reading is measured for so long at least, alone and meanwhile: 3,000 requests, of which 30 lie above the p99."""
 _FACTS: Final = """
@@ -190,12 +188,7 @@ async def _nights(stage: Stage, worker: psutil.Process) -> None:
 
 
 async def _reading(stage: Stage, what: Coroutine[Any, Any, None]) -> dict[str, float]:
-    over, make = asyncio.Event(), get_one(stage, "/v1/customers", stage.fresh_token())
-    load = drive_steadily(stage.ours.port, make, connections=CONNECTIONS, rate=READS_A_SECOND, over=over)
-    reading = asyncio.create_task(load)
-    await what
-    over.set()
-    latencies = sorted(await reading)
+    latencies = await latencies_during(stage.ours.port, stage.customers, stage.fresh_token(), what)
     return {
         "p50 ms": latencies[len(latencies) // 2],
         "p99 ms": latencies[int(len(latencies) * 0.99)],

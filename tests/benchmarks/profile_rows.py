@@ -65,7 +65,7 @@ def _profile(stage: Stage) -> Make:
 
 
 def _customer(stage: Stage, turn: int) -> str:
-    return id_of(customer_of_turn(turn, stage))
+    return id_of(customer_of_turn(turn, stage.customers))
 
 
 async def _plant(stage: Stage) -> None:

@@ -14,9 +14,9 @@ CONNECTIONS = 8
 Make = Callable[[int], bytes]
 
 
-def customer_of_turn(turn: int, stage: Stage) -> int:
-    """Choose a customer; spread over all of them, the same ones for both."""
-    return turn * 7919 % stage.customers + 1
+def customer_of_turn(turn: int, customers: int) -> int:
+    """Choose one of so many customers; spread over all of them, the same ones for both."""
+    return turn * 7919 % customers + 1
 
 
 def id_of(number: int) -> str:
@@ -24,9 +24,9 @@ def id_of(number: int) -> str:
     return f"018f0000-0000-7000-8000-{number:012x}"
 
 
-def get_one(stage: Stage, path: str, token: str) -> Make:
-    """Make requests that read one customer, another one each turn."""
-    return lambda turn: request_bytes("GET", f"{path}/{id_of(customer_of_turn(turn, stage))}", token)
+def get_one(customers: int, path: str, token: str) -> Make:
+    """Make requests that read one of so many customers, another one each turn."""
+    return lambda turn: request_bytes("GET", f"{path}/{id_of(customer_of_turn(turn, customers))}", token)
 
 
 def _list(stage: Stage, path: str) -> Make:
@@ -37,7 +37,7 @@ def _list(stage: Stage, path: str) -> Make:
 def _record(stage: Stage, path: str, mark: str, *, keyed: bool) -> Make:
     def make(turn: int) -> bytes:
         body = {
-            "customer_id": id_of(customer_of_turn(turn, stage)),
+            "customer_id": id_of(customer_of_turn(turn, stage.customers)),
             "kind": "page.viewed",
             "channel": "web",
             "occurred_at": "2026-01-15T10:30:00+00:00",
@@ -51,7 +51,7 @@ def _record(stage: Stage, path: str, mark: str, *, keyed: bool) -> Make:
 
 def _upsert(stage: Stage, path: str, mark: str) -> Make:
     def make(turn: int) -> bytes:
-        number = customer_of_turn(turn, stage)
+        number = customer_of_turn(turn, stage.customers)
         email = {"kind": "email", "value": f"Customer-{number}@bench.example"}
         body = {"display_name": f"Renamed {mark} {turn}", "contact_points": [email]}
         return request_bytes("PUT", path.format(number=number), stage.token, json.dumps(body).encode())
@@ -69,8 +69,8 @@ async def measure_requests(stage: Stage, rounds: int, seconds: float, wanted_row
         (
             "read one",
             "≥ .40, goal .70",
-            lambda _: get_one(stage, "/v1/customers", stage.token),
-            lambda _: get_one(stage, "/customers", stage.token),
+            lambda _: get_one(stage.customers, "/v1/customers", stage.token),
+            lambda _: get_one(stage.customers, "/customers", stage.token),
         ),
         (
             "list 100",
