@@ -190,7 +190,7 @@ def worker_of(stage: Stage, settings: Mapping[str, str] | None = None) -> Iterat
         "CRM_LOG_LEVEL": "warning",
         **(settings or {}),
     }
-    process = subprocess.Popen([sys.executable, "-m", "workers.main"], env=environment)
+    process = subprocess.Popen([sys.executable, "-m", "workers.main"], env=environment, start_new_session=True)
     try:
         yield psutil.Process(process.pid)
     finally:

@@ -44,7 +44,7 @@ def serving(name: str, application: str, environment: Mapping[str, str], *, heal
     command = [sys.executable, "-m", "uvicorn", application, "--factory", "--host", "127.0.0.1", "--port", str(port)]
     options = ["--loop", "uvloop", "--http", "httptools", "--no-access-log", "--log-level", "warning"]
     given = {**os.environ, **environment, "CRM_PORT": str(port)}
-    process = subprocess.Popen([*command, *options], env=given)
+    process = subprocess.Popen([*command, *options], env=given, start_new_session=True)
     try:
         _await_answer(process, f"http://127.0.0.1:{port}{health}")
         yield Served(name, port, psutil.Process(process.pid))

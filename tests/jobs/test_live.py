@@ -1,6 +1,7 @@
 """Real processes: work is finished once, whoever dies on the way."""
 
 import asyncio
+import os
 import time
 from collections.abc import AsyncIterator
 from typing import Any
@@ -53,6 +54,10 @@ async def _steps_done(service: Service, job_id: UUID) -> list[int]:
     wanted = select(number).where(OutboxEvent.type == "tests.counted", OutboxEvent.data["job"].astext == str(job_id))
     async with service.database() as database, database.session() as session:
         return sorted((await session.scalars(wanted)).all())
+
+
+async def test_a_worker_lets_the_api_go_first(service: Service) -> None:
+    assert os.getpriority(os.PRIO_PROCESS, service.worker.pid) > os.getpriority(os.PRIO_PROCESS, service.api.pid)
 
 
 async def test_both_natures_are_worked_to_their_end(service: Service) -> None:

@@ -19,6 +19,8 @@ from .score_tables import ScoreTable
 MOST_ROWS: Final = 200_000
 """What one part may hold, so that storing it and dropping it stay short."""
 _LONGEST_LINE: Final = 4096
+_ROWS_AT_ONCE: Final = 1_000
+"""So that whoever reads meanwhile waits for a millisecond at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +38,7 @@ async def received(request: Request, table: ScoreTable, lines: Spool) -> Upload:
         raise UnsupportedMediaType(f"send {CSV} or {NDJSON}, not {kind or 'a body without Content-Type'}")
     columns: Sequence[str] = () if kind == CSV else table.names
     count = 0
-    async for records in chunks(request, LineCutter(_LONGEST_LINE)):
+    async for records in chunks(request, LineCutter(_LONGEST_LINE), _ROWS_AT_ONCE):
         good = _good(records, count)
         if not columns:
             columns = _header(good.pop(0), table)

@@ -87,8 +87,8 @@ class LineCutter:
         return LineTooLong(f"at most {self.longest} bytes")
 
 
-async def chunks(request: Request, cutter: Cutter) -> AsyncIterator[list[Record]]:
-    """Read the body to its end in chunks of at most RECORDS_IN_A_CHUNK records and about 2 MiB; blank lines are none.
+async def chunks(request: Request, cutter: Cutter, most: int = RECORDS_IN_A_CHUNK) -> AsyncIterator[list[Record]]:
+    """Read the body to its end in chunks of at most so many records and about 2 MiB; blank lines are none.
 
     Errors: UnsupportedMediaType (Content-Encoding), BadEncoding, ExpandsTooMuch, UploadCutOff.
     """
@@ -101,7 +101,7 @@ async def chunks(request: Request, cutter: Cutter) -> AsyncIterator[list[Record]
                     continue
                 size += len(record)
             chunk.append(record)
-            if len(chunk) == RECORDS_IN_A_CHUNK or size >= CHUNK_BYTES:
+            if len(chunk) == most or size >= CHUNK_BYTES:
                 yield chunk
                 chunk, size = [], 0
     chunk += [record for record in cutter.end() if not (isinstance(record, bytes) and record.isspace())]
