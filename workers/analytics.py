@@ -61,8 +61,6 @@ MODELS: Final[dict[str, Callable[[Mapping[str, Any]], Model]]] = {
 CUSTOMERS_IN_A_RANGE: Final = 100_000
 ROWS_IN_A_PART: Final = 50_000
 _BLOCK_BYTES: Final = 2 * 1024 * 1024
-_RANGES_AT_ONCE: Final = 2
-_PARTS_AT_ONCE: Final = 2
 _TRIES: Final = 3
 _SETTLE_SECONDS: Final = 1.0
 _READ, _COMPUTED, _WRITTEN = 0.8, 0.85, 0.98
@@ -121,21 +119,13 @@ class _Computation:
             await asyncio.sleep(_SETTLE_SECONDS)
 
     async def _read(self, model: Model, work: RunWork) -> None:
-        """Read all ranges, two at a time."""
-        waiting, keeping, done = iter(work.ranges), asyncio.Lock(), 0
-
-        async def read_ranges() -> None:
-            nonlocal done
-            for customers in waiting:
-                condensed, count = await self._read_range(model, customers)
-                async with keeping:
-                    await asyncio.to_thread(model.keep, condensed)
-                done += 1
-                self._counts["facts_read"] = self._counts.get("facts_read", 0) + count
-                if done < len(work.ranges):  # that all was read is told while it is computed
-                    await self._report(_READ * done / len(work.ranges), self._counts)
-
-        await _side_by_side(read_ranges() for _ in range(_RANGES_AT_ONCE))
+        """Read one range after the other: one stream keeps the database, the API and this process at work at once."""
+        for done, customers in enumerate(work.ranges, 1):
+            condensed, count = await self._read_range(model, customers)
+            await asyncio.to_thread(model.keep, condensed)
+            self._counts["facts_read"] = self._counts.get("facts_read", 0) + count
+            if done < len(work.ranges):  # that all was read is told while it is computed
+                await self._report(_READ * done / len(work.ranges), self._counts)
 
     async def _read_range(self, model: Model, customers: CustomerRange) -> tuple[list[Any], int]:
         """Read one range, from its start again when the stream breaks off."""
@@ -148,13 +138,12 @@ class _Computation:
         raise AssertionError("the last try either returns or raises")
 
     async def _write(self, outcome: Outcome) -> str:
-        """Send all rows, two parts at a time; answers their hash, which is taken of one header and all lines."""
-        parts = enumerate(wire.parts(outcome.rows, ROWS_IN_A_PART))
+        """Send all rows, one part after the other; answers their hash, taken of one header and all lines."""
         digest, sent = hashlib.sha256(), 0
 
         async def send_parts() -> None:
             nonlocal sent
-            for part, (header, lines) in parts:
+            for part, (header, lines) in enumerate(wire.parts(outcome.rows, ROWS_IN_A_PART)):
                 digest.update(lines if part else header + lines)
                 stored = await analytics.send_rows(self._api, self._run_id, self._job.lease_id, part, header + lines)
                 sent += stored.row_count
@@ -162,9 +151,8 @@ class _Computation:
                     share = sent / outcome.rows.height
                     await self._report(_COMPUTED + share * (_WRITTEN - _COMPUTED), {"rows_written": sent})
 
-        reporting = self._report(_COMPUTED, self._counts)
         with self._timed("write_seconds"):
-            await _side_by_side([reporting, *(send_parts() for _ in range(_PARTS_AT_ONCE))])
+            await _side_by_side([self._report(_COMPUTED, self._counts), send_parts()])
         if not outcome.rows.height:
             digest.update(outcome.rows.write_csv().encode())
         return digest.hexdigest()

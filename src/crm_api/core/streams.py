@@ -47,6 +47,10 @@ STREAM_SECONDS: Final = 3_600
 _MOST_STREAMS: Final = 8
 _QUEUE_SECONDS: Final = 10
 _SORT_MEMORY: Final = "64MB"  # what a stream of 100,000 customers sorts stays in memory
+# A stream is read no faster than by one process, and those who wait for an answer need the other processors.
+_SETTINGS: Final = f"""
+SET statement_timeout = '{STREAM_SECONDS}s'; SET work_mem = '{_SORT_MEMORY}'; SET max_parallel_workers_per_gather = 0
+"""
 _STALLED_SECONDS: Final = 60
 _BLOCK_BYTES: Final = 64 * 1024
 # JSON text holds no control characters, so with these as delimiter and quote CSV leaves every line as it is.
@@ -181,7 +185,7 @@ class StreamResponse(Response):
         await outlet.end()
 
     async def _run(self, connection: asyncpg.Connection, outlet: "_Outlet") -> None:
-        await connection.execute(f"SET statement_timeout = '{STREAM_SECONDS}s'; SET work_mem = '{_SORT_MEMORY}'")
+        await connection.execute(_SETTINGS)
         statement = self._statement
         await connection.copy_from_query(statement.sql, *statement.arguments({}), output=outlet.write, **self._options)
 
