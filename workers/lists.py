@@ -19,6 +19,7 @@ from crm_api.analytics.methods.purchases import REFUND_KIND
 from crm_api.analytics.outputs import ASSOCIATION, BUY_AGAIN, DISCOVER, RELATED_PRODUCTS, Output
 
 from .models import Block, Outcome
+from .numbered import Numbered, named
 from .work import CannotBeDone
 
 _PARENTS: Final = {"sku": "category", "product_type": "category", "category": "department"}
@@ -54,8 +55,8 @@ class Asked:
 
     @property
     def suppressed(self) -> pl.DataFrame:
-        """Items that are listed for nobody, as the methods take them."""
-        schema = {"customer_id": pl.String, "product_id": pl.String}
+        """Items that are listed for nobody, as the methods take them beside days of numbered customers."""
+        schema = {"customer_id": pl.UInt32, "product_id": pl.Categorical}
         rows = {"customer_id": [None] * len(self.never_listed), "product_id": list(self.never_listed)}
         return pl.DataFrame(rows, schema=schema)
 
@@ -151,9 +152,8 @@ class ListModel:
     def __init__(self, method: Method, asked: Asked) -> None:
         self.code_version = f"{__version__}+{method.code}"
         self._method, self._asked = method, asked
-        self._days: list[pl.DataFrame] = []
-        self._items: list[pl.DataFrame] = []
-        self.keep([self._reduced(wire.no_lines())])
+        days, items = self._reduced(wire.no_lines())
+        self._days, self._items = Numbered(days), [items]
 
     def condense(self, block: Block) -> tuple[pl.DataFrame, pl.DataFrame]:
         """Sum a block of the feed up. Errors: CannotBeDone when it holds another currency."""
@@ -166,20 +166,22 @@ class ListModel:
     def keep(self, condensed: Sequence[tuple[pl.DataFrame, pl.DataFrame]]) -> None:
         """Take in all blocks of one range; its customers are in no other range."""
         if condensed:
-            self._days.append(product_days.combine(days for days, _ in condensed))
+            self._days.add(product_days.combine(days for days, _ in condensed))
             self._items.append(_summed(pl.concat(items for _, items in condensed)))
 
     def finish(self) -> Outcome:
         """Learn, list for everybody, and judge the method by the days that were held back."""
-        days = pl.concat(self._days).sort("customer_id", "product_id", "on")
-        items = _priced(pl.concat(self._items))
-        self._days, self._items = [days.clear()], []
+        ids, days = self._days.take()
+        items = _priced(pl.concat(self._items)).with_columns(pl.col("product_id").cast(pl.Categorical))
+        self._items = []
+        judged = self._method.judge(days)  # first: what it takes is given back before the lists are there
         rows = _placed(self._method.rows(days, items), days)
         listed_count = int((rows["status"] == "ok").sum())
         watched = [value.name for value in self._method.output.values if value.kind in ("number", "rate", "days")]
+        written = named(rows, ids) if "customer_id" in rows.columns else rows
         return Outcome(
-            rows=wire.write_rows(self._method.output, rows, self._asked.currency),
-            input_hash=rfm.digest(days, items),
+            rows=wire.write_rows(self._method.output, written, self._asked.currency),
+            input_hash=rfm.digest(ids.to_frame(), days, items),
             counts={
                 "lines_used": int(days["line_count"].sum()),
                 "items_known": items.height,
@@ -187,7 +189,7 @@ class ListModel:
                 "without_list": rows.height - listed_count,
             },
             watched=sampled(rows.select(*watched, "observation_count")),
-            backtest=self._method.judge(days),
+            backtest=judged,
         )
 
 

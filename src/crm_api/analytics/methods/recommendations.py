@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 import polars as pl
@@ -100,22 +101,30 @@ def discover(
     has one row without a product, with status `insufficient_data`.
     """
     known = owned(days, products=model.products)
-    frames = [_listed(known, model, part, parameters, suppressed) for part in _parts(known)]
-    listed = pl.concat(frames) if frames else _rows(known, model, [], [], [], [])
-    kinds = _kinds(listed, days, products) if products is not None else pl.lit(None, pl.String).alias("kind")
-    counts = pl.DataFrame({"customer_id": known.customers, "observation_count": np.diff(known.table.indptr)})
-    everybody = counts.with_columns(pl.col("observation_count").cast(pl.Int64)).join(
-        listed.with_columns(kinds), on="customer_id", how="left"
+    paid = None if products is None else _paid(days, products)
+    frames = [_told(known, range(0), _rows(known, model, [], [], [], []), paid, parameters)]
+    for part in _parts(known):  # nothing is held of everybody at once but the lists themselves
+        listed = _listed(known, model, part, parameters, suppressed)
+        frames.append(_told(known, part, listed, paid, parameters))
+    return pl.concat(frames)
+
+
+def _told(
+    known: Owned, part: range, listed: pl.DataFrame, paid: "_Paid | None", parameters: Parameters
+) -> pl.DataFrame:
+    """Say of some customers how much is known of them, of what kind their products are, and why there are none."""
+    size = np.diff(known.table.indptr)[part.start : part.stop]
+    counts = pl.DataFrame(
+        {"customer_id": known.customers[part.start : part.stop], "observation_count": size.astype(np.int64)}
     )
-    reason = pl.lit(f"Fewer than {parameters.min_products} products are known of the customer, or none is left.")
-    return (
-        everybody.with_columns(
-            pl.when(pl.col("rank").is_null()).then(pl.lit("insufficient_data")).otherwise(pl.lit("ok")).alias("status"),
-            pl.when(pl.col("rank").is_null()).then(reason).alias("reason"),
-        )
-        .select(OUTPUT_COLUMNS)
-        .sort("customer_id", "rank")
-    )
+    kinds = pl.lit(None, pl.String).alias("kind") if paid is None else _kinds(listed, paid)
+    everybody = counts.join(listed.with_columns(kinds), on="customer_id", how="left").sort("customer_id", "rank")
+    has_none = pl.col("rank").is_null()
+    reason = f"Fewer than {parameters.min_products} products are known of the customer, or none is left."
+    return everybody.with_columns(
+        pl.when(has_none).then(pl.lit("insufficient_data")).otherwise(pl.lit("ok")).alias("status"),
+        pl.when(has_none).then(pl.lit(reason)).alias("reason"),
+    ).select(OUTPUT_COLUMNS)
 
 
 def related(days: pl.DataFrame, parameters: Parameters) -> pl.DataFrame:
@@ -319,8 +328,15 @@ def _suppressed(
     yield pairs["i"].to_numpy().astype(np.int64) - part.start, pairs["j"].to_numpy().astype(np.int64)
 
 
-def _kinds(listed: pl.DataFrame, days: pl.DataFrame, products: pl.DataFrame) -> pl.Series:
-    """Compare each listed product with what its customer bought in its category."""
+class _Paid(NamedTuple):
+    """What customers paid for what they bought in each category, and what products cost."""
+
+    products: pl.DataFrame
+    by_category: pl.DataFrame
+    """In order of customers."""
+
+
+def _paid(days: pl.DataFrame, products: pl.DataFrame) -> _Paid:
     known = products.select("product_id", "category", "price_minor").unique("product_id", maintain_order=True)
     mine = days.select("customer_id", "product_id").unique().join(known, on="product_id")
     paid = mine.group_by("customer_id", "category").agg(
@@ -329,8 +345,15 @@ def _kinds(listed: pl.DataFrame, days: pl.DataFrame, products: pl.DataFrame) -> 
         paid_count=pl.col("price_minor").count().cast(pl.Int64),
         here=pl.lit(True),
     )
-    told = listed.join(known, on="product_id", how="left", maintain_order="left")
-    told = told.join(paid, on=["customer_id", "category"], how="left", maintain_order="left")
+    return _Paid(known, paid.sort("customer_id"))
+
+
+def _kinds(listed: pl.DataFrame, paid: _Paid) -> pl.Series:
+    """Compare each product listed for some customers with what its customer bought in its category."""
+    first, last = listed["customer_id"].min(), listed["customer_id"].max()
+    theirs = paid.by_category.filter(pl.col("customer_id").is_between(pl.lit(first), pl.lit(last)))
+    told = listed.join(paid.products, on="product_id", how="left", maintain_order="left")
+    told = told.join(theirs, on=["customer_id", "category"], how="left", maintain_order="left")
     dearer = (pl.col("paid_count") > 0) & (pl.col("price_minor") * pl.col("paid_count") > pl.col("paid_sum"))
     kind = (
         pl.when(pl.col("category").is_null())
