@@ -139,10 +139,10 @@ class _Computation:
 
     async def _write(self, outcome: Outcome) -> str:
         """Send all rows, one part after the other; answers their hash, taken of one header and all lines."""
-        digest, sent = hashlib.sha256(), 0
+        digest = hashlib.sha256()
 
         async def send_parts() -> None:
-            nonlocal sent
+            sent = 0
             for part, (header, lines) in enumerate(wire.parts(outcome.rows, ROWS_IN_A_PART)):
                 digest.update(lines if part else header + lines)
                 stored = await analytics.send_rows(self._api, self._run_id, self._job.lease_id, part, header + lines)

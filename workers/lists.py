@@ -175,12 +175,11 @@ class ListModel:
         items = _priced(pl.concat(self._items)).with_columns(pl.col("product_id").cast(pl.Categorical))
         self._items = []
         judged = self._method.judge(days)  # first: what it takes is given back before the lists are there
-        rows = _placed(self._method.rows(days, items), days)
+        rows = _placed(self._method.rows(days, items), days, ids)
         listed_count = int((rows["status"] == "ok").sum())
         watched = [value.name for value in self._method.output.values if value.kind in ("number", "rate", "days")]
-        written = named(rows, ids) if "customer_id" in rows.columns else rows
         return Outcome(
-            rows=wire.write_rows(self._method.output, written, self._asked.currency),
+            rows=wire.write_rows(self._method.output, rows, self._asked.currency),
             input_hash=rfm.digest(ids.to_frame(), days, items),
             counts={
                 "lines_used": int(days["line_count"].sum()),
@@ -217,9 +216,9 @@ def _priced(items: pl.DataFrame) -> pl.DataFrame:
     return priced.select("product_id", "category", price.alias("price_minor"))
 
 
-def _placed(rows: pl.DataFrame, days: pl.DataFrame) -> pl.DataFrame:
-    """Name the columns as the API does. Who has no list has its first place, empty, with a reason; it rests on the
-    number of items that are known.
+def _placed(rows: pl.DataFrame, days: pl.DataFrame, ids: pl.Series) -> pl.DataFrame:
+    """Name the columns as the API does, and the customers. Who has no list has its first place, empty, with a reason;
+    it rests on the number of items that are known.
     """
     if "related_product_id" in rows.columns:
         return rows.with_columns(pl.col("rank").fill_null(1)).rename(
@@ -231,7 +230,7 @@ def _placed(rows: pl.DataFrame, days: pl.DataFrame) -> pl.DataFrame:
         pl.when(has_none).then("known").otherwise("observation_count").alias("observation_count"),
         pl.col("rank").fill_null(1),
     )
-    return placed.rename({"product_id": "item"})
+    return named(placed, ids).rename({"product_id": "item"})
 
 
 class AssociationModel:

@@ -58,7 +58,7 @@ async def work(settings: WorkerSettings) -> None:
             await asyncio.wait([hints], timeout=1)
 
 
-def let_others_first() -> None:
+def _let_others_first() -> None:
     """Leave the processors to whoever waits for an answer: without this a night of models on two of them makes reading
     a customer six times as slow. Linux weighs sessions before it weighs the processes in one (sched(7), autogroup).
     """
@@ -69,7 +69,7 @@ def let_others_first() -> None:
 
 def main() -> None:
     """Read the settings from the environment and work."""
-    let_others_first()
+    _let_others_first()
     settings = read_settings()
     configure_logs(settings.log_format, settings.log_level)
     logging.getLogger("arq").setLevel("WARNING")

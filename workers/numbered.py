@@ -21,7 +21,7 @@ class Numbered:
         if rows.height:
             whose = rows["customer_id"]
             numbered = rows.with_columns(whose.rle_id().alias("customer_id"), _WORDS.cast(pl.Categorical))
-            self._ranges.append((apart(whose.unique(maintain_order=True)), numbered))
+            self._ranges.append((_apart(whose.unique(maintain_order=True)), numbered))
 
     def take(self) -> tuple[pl.Series, pl.DataFrame]:
         """Answer the ids of all customers in order, and all rows in that order, whose `customer_id` is the place of the
@@ -38,7 +38,7 @@ class Numbered:
         return pl.concat(ids), pl.concat(rows)
 
 
-def apart(ids: pl.Series) -> pl.Series:
+def _apart(ids: pl.Series) -> pl.Series:
     """Copy texts into memory of their own: a column that was cut out of another keeps the texts of all of it."""
     return pl.Series(ids.name, ids.to_list(), pl.String)
 

@@ -157,7 +157,7 @@ def computed(model: str, feed: pl.DataFrame, *, ranges: int = 1, block: int = 1_
     work = made_of(model)
     place = feed["customer_id"].rank("dense") - 1
     of_range = place * ranges // max(feed["customer_id"].n_unique(), 1)
-    for turn in range(ranges):  # ranges are read side by side, so that any may be taken in first
+    for turn in range(ranges):  # any may be taken in first
         theirs = feed.filter(of_range == (turn * 3 + 1) % ranges)
         lines = (part.write_csv(include_header=False).encode() for part in theirs.iter_slices(block))
         work.keep([work.condense(Block(text, feed.columns)) for text in lines])

@@ -180,7 +180,7 @@ def _score_parquet(folder: Path) -> dict[str, float]:
 
 @contextmanager
 def worker_of(stage: Stage, settings: Mapping[str, str] | None = None) -> Iterator[psutil.Process]:
-    """Run a worker beside the service."""
+    """Run a worker beside the service, in a session of its own, as `crm up` does."""
     environment = {
         **os.environ,
         "CRM_API_URL": stage.base_url,

@@ -39,7 +39,7 @@ class Served:
 
 @contextmanager
 def serving(name: str, application: str, environment: Mapping[str, str], *, health: str) -> Iterator[Served]:
-    """Serve an application factory with uvicorn, as production does, for the length of a block."""
+    """Serve an application factory with uvicorn in a session of its own, as `crm up` does, for the length of a block."""
     port = free_port()
     command = [sys.executable, "-m", "uvicorn", application, "--factory", "--host", "127.0.0.1", "--port", str(port)]
     options = ["--loop", "uvloop", "--http", "httptools", "--no-access-log", "--log-level", "warning"]

@@ -1,6 +1,6 @@
-"""`python -m tests.benchmarks.steady_load PORT CUSTOMERS RATE`: reads customers at a steady rate, in a process of its own, so
-that nothing else the bench does makes its clock late. A token comes on the first line of the input; when that ends, the
-latencies are printed as JSON, in milliseconds.
+"""`python -m tests.benchmarks.steady_load PORT CUSTOMERS RATE`: reads customers at a steady rate, in a process of its own,
+so that nothing else the bench does makes its clock late. A token comes on the first line of the input; when that ends,
+the latencies are printed as JSON, in milliseconds.
 """
 
 import asyncio

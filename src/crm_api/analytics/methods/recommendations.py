@@ -16,7 +16,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 from itertools import pairwise
-from typing import NamedTuple
 
 import numpy as np
 import polars as pl
@@ -76,6 +75,14 @@ class Model:
     method: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Paid:
+    """What products cost, and what customers paid in each category; by these the kinds of a list are told."""
+
+    products: pl.DataFrame
+    by_category: pl.DataFrame
+
+
 def learn(days: pl.DataFrame, parameters: Parameters) -> Model:
     """Learn from all customers' days (see `product_days`); the same days give the same weights in any order."""
     known = owned(days, min_customers=parameters.min_customers)
@@ -102,16 +109,15 @@ def discover(
     """
     known = owned(days, products=model.products)
     paid = None if products is None else _paid(days, products)
-    frames = [_told(known, range(0), _rows(known, model, [], [], [], []), paid, parameters)]
+    nobody = _rows(known, model, [], [], [], [])
+    frames = [_told(known, range(0), nobody, paid, parameters)]
     for part in _parts(known):  # nothing is held of everybody at once but the lists themselves
         listed = _listed(known, model, part, parameters, suppressed)
         frames.append(_told(known, part, listed, paid, parameters))
     return pl.concat(frames)
 
 
-def _told(
-    known: Owned, part: range, listed: pl.DataFrame, paid: "_Paid | None", parameters: Parameters
-) -> pl.DataFrame:
+def _told(known: Owned, part: range, listed: pl.DataFrame, paid: _Paid | None, parameters: Parameters) -> pl.DataFrame:
     """Say of some customers how much is known of them, of what kind their products are, and why there are none."""
     size = np.diff(known.table.indptr)[part.start : part.stop]
     counts = pl.DataFrame(
@@ -328,14 +334,6 @@ def _suppressed(
     yield pairs["i"].to_numpy().astype(np.int64) - part.start, pairs["j"].to_numpy().astype(np.int64)
 
 
-class _Paid(NamedTuple):
-    """What customers paid for what they bought in each category, and what products cost."""
-
-    products: pl.DataFrame
-    by_category: pl.DataFrame
-    """In order of customers."""
-
-
 def _paid(days: pl.DataFrame, products: pl.DataFrame) -> _Paid:
     known = products.select("product_id", "category", "price_minor").unique("product_id", maintain_order=True)
     mine = days.select("customer_id", "product_id").unique().join(known, on="product_id")
@@ -345,7 +343,7 @@ def _paid(days: pl.DataFrame, products: pl.DataFrame) -> _Paid:
         paid_count=pl.col("price_minor").count().cast(pl.Int64),
         here=pl.lit(True),
     )
-    return _Paid(known, paid.sort("customer_id"))
+    return _Paid(known, paid)
 
 
 def _kinds(listed: pl.DataFrame, paid: _Paid) -> pl.Series:

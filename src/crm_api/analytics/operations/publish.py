@@ -106,7 +106,7 @@ async def _check_output(session: AsyncSession, run: AnalyticsRun) -> None:
     rows = all_rows(score_table(run.model, run.parameters))
     connection = await driver(session)
     # The rows of a run stand in the order of their key. The planner knows how the table lies as a whole, or nothing
-    # yet, and would sort them, on disk when they are many.
+    # yet, and would sort them, on disk when they are many. One process reads them, as with streams out (core.streams).
     await connection.execute("SET LOCAL enable_sort = off; SET LOCAL max_parallel_workers_per_gather = 0")
     await connection.copy_from_query(
         rows.sql, *rows.arguments({"run_id": run.id}), output=take_in, format="csv", header=True
