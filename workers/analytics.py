@@ -11,12 +11,13 @@ import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
 from contextlib import contextmanager
 from importlib import import_module
+from itertools import count
 from math import isfinite
 from typing import Any, Final
 
 import structlog
 
-from crm_api.analytics import pictures, wire
+from crm_api.analytics import pictures
 from crm_api.analytics.distributions import described
 from crm_api.analytics.methods.backtesting import Backtest
 from crm_api.analytics.schemas import CustomerRange, Reference, RunRead, RunWork
@@ -139,22 +140,25 @@ class _Computation:
 
     async def _write(self, outcome: Outcome) -> str:
         """Send all rows, one part after the other; answers their hash, taken of one header and all lines."""
-        digest = hashlib.sha256()
+        header = outcome.rows.header
+        digest = hashlib.sha256(header)
 
         async def send_parts() -> None:
             sent = 0
-            for part, (header, lines) in enumerate(wire.parts(outcome.rows, ROWS_IN_A_PART)):
-                digest.update(lines if part else header + lines)
+            parts = outcome.rows.parts(ROWS_IN_A_PART)
+            for part in count():
+                lines = await asyncio.to_thread(next, parts, b"")
+                if not lines:
+                    break
+                digest.update(lines)
                 stored = await analytics.send_rows(self._api, self._run_id, self._job.lease_id, part, header + lines)
                 sent += stored.row_count
-                if sent < outcome.rows.height:  # that all was written is told while the end is prepared
-                    share = sent / outcome.rows.height
+                if sent < outcome.rows.count:  # that all was written is told while the end is prepared
+                    share = sent / outcome.rows.count
                     await self._report(_COMPUTED + share * (_WRITTEN - _COMPUTED), {"rows_written": sent})
 
         with self._timed("write_seconds"):
             await _side_by_side([self._report(_COMPUTED, self._counts), send_parts()])
-        if not outcome.rows.height:
-            digest.update(outcome.rows.write_csv().encode())
         return digest.hexdigest()
 
     async def _draw(self, backtest: Backtest | None) -> dict[str, Any] | None:
@@ -174,13 +178,13 @@ class _Computation:
         before = {} if reference is None else reference.edges
         distributions, _ = await asyncio.gather(
             asyncio.to_thread(described, outcome.watched, before),
-            self._report(_WRITTEN, {"rows_written": outcome.rows.height}),
+            self._report(_WRITTEN, {"rows_written": outcome.rows.count}),
         )
         told = {
             "backtest": backtest,
             "distributions": distributions,
             "reference_run_id": None if reference is None else str(reference.run_id),
-            "row_count": outcome.rows.height,
+            "row_count": outcome.rows.count,
             "output_hash": output_hash,
             "input_hash": outcome.input_hash,
             "code_version": model.code_version,

@@ -119,7 +119,7 @@ class BuyingModel:
         came_out = [stored_name(value) for value in self._method.output.values]
         return Outcome(
             watched=sampled(pl.concat([went_in, scores.select(came_out)], how="horizontal")),
-            rows=wire.write_rows(self._method.output, scores, self._currency),
+            rows=wire.Rows(self._method.output, scores, self._currency),
             input_hash=hashlib.sha256("".join(inputs).encode()).hexdigest(),
             counts={
                 "facts_used": int(histories["observation_count"].sum()),

@@ -40,7 +40,7 @@ class ClimateModel:
         scored_count = int((scores["status"] == "ok").sum())
         zone_number = pl.col("climate_zone").replace_strict(ZONES, range(len(ZONES)), default=None)
         return Outcome(
-            rows=wire.write_rows(CLIMATE, scores),
+            rows=wire.Rows(CLIMATE, scores),
             input_hash=rfm.fingerprint(addresses),
             counts={
                 "addresses_used": scores.height,

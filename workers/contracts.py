@@ -115,7 +115,7 @@ def _outcome(scores: pl.DataFrame, input_hash: str, counts: dict[str, int], back
     scored_count = int((scores["status"] == "ok").sum())
     told = {"customers_scored": scored_count, "customers_without_estimate": scores.height - scored_count}
     return Outcome(
-        rows=wire.write_rows(CONTRACT_CHURN, scores),
+        rows=wire.Rows(CONTRACT_CHURN, scores),
         input_hash=input_hash,
         counts=counts | told,
         watched=sampled(scores.select("end_probability", "contract_months")),

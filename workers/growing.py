@@ -117,7 +117,7 @@ class WindowModel:
         scored_count = int((scores["status"] == "ok").sum())
         numbers = [value for value in self._method.output.values if value.kind not in ("choice", "text")]
         return Outcome(
-            rows=wire.write_rows(self._method.output, scores, self._currency),
+            rows=wire.Rows(self._method.output, scores, self._currency),
             input_hash=rfm.digest(ids.to_frame(), sums),
             counts={
                 "lines_used": int(scores["observation_count"].sum()),

@@ -179,7 +179,7 @@ class ListModel:
         listed_count = int((rows["status"] == "ok").sum())
         watched = [value.name for value in self._method.output.values if value.kind in ("number", "rate", "days")]
         return Outcome(
-            rows=wire.write_rows(self._method.output, rows, self._asked.currency),
+            rows=wire.Rows(self._method.output, rows, self._asked.currency),
             input_hash=rfm.digest(ids.to_frame(), days, items),
             counts={
                 "lines_used": int(days["line_count"].sum()),
@@ -224,10 +224,11 @@ def _placed(rows: pl.DataFrame, days: pl.DataFrame, ids: pl.Series) -> pl.DataFr
         return rows.with_columns(pl.col("rank").fill_null(1)).rename(
             {"product_id": "item", "related_product_id": "related_item"}
         )
-    known = days.group_by("customer_id").agg(known=pl.col("product_id").n_unique().cast(pl.Int64))
+    known = days.group_by("customer_id").agg(pl.col("product_id").n_unique().cast(pl.Int64)).sort("customer_id")
     has_none = pl.col("rank").is_null()
-    placed = rows.join(known, on="customer_id", how="left", maintain_order="left").with_columns(
-        pl.when(has_none).then("known").otherwise("observation_count").alias("observation_count"),
+    theirs = known["product_id"].gather(rows["customer_id"])  # the place of each customer is their number
+    placed = rows.with_columns(
+        pl.when(has_none).then(theirs).otherwise("observation_count").alias("observation_count"),
         pl.col("rank").fill_null(1),
     )
     return named(placed, ids).rename({"product_id": "item"})
@@ -244,48 +245,52 @@ class AssociationModel:
         self._method = association.Parameters(
             parameters["min_support"], parameters["min_confidence"], parameters["max_items"]
         )
-        self._before: list[pl.DataFrame] = []
-        self._after: list[pl.DataFrame] = []
-        self.keep([self._reduced(wire.no_lines())])
+        self._pairs = Numbered(self._reduced(wire.no_lines()))
 
-    def condense(self, block: Block) -> tuple[pl.DataFrame, pl.DataFrame]:
+    def condense(self, block: Block) -> pl.DataFrame:
         """Reduce a block of the feed to the items of baskets. Errors: CannotBeDone when it holds another currency."""
         return self._reduced(wire.read_lines(block.lines, block.columns))
 
-    def _reduced(self, lines: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-        basket = pl.concat_str("customer_id", pl.col("occurred_at").dt.epoch("us"), separator=" ")
-        bought = self._asked.items(lines).with_columns(basket.alias("basket_id"), item="product_id")
-        is_before = pl.col("on") < self._asked.cut_on
-        return association.condense(bought.filter(is_before)), association.condense(bought.filter(~is_before))
+    def _reduced(self, lines: pl.DataFrame) -> pl.DataFrame:
+        at, is_late = pl.col("occurred_at").dt.epoch("us").alias("at"), pl.col("on") >= self._asked.cut_on
+        return _distinct(
+            self._asked.items(lines).select("customer_id", at, is_late.alias("is_late"), item="product_id")
+        )
 
-    def keep(self, condensed: Sequence[tuple[pl.DataFrame, pl.DataFrame]]) -> None:
-        """Take in all blocks of one range."""
+    def keep(self, condensed: Sequence[pl.DataFrame]) -> None:
+        """Take in all blocks of one range; its customers are in no other range."""
         if condensed:
-            self._before.append(association.combine(before for before, _ in condensed))
-            self._after.append(association.combine(after for _, after in condensed))
+            self._pairs.add(_distinct(pl.concat(condensed)))
 
     def finish(self) -> Outcome:
         """Find the rules of all baskets, and look whether those from before the cut held after it."""
-        before, after = association.combine(self._before), association.combine(self._after)
-        self._before, self._after = [], []
-        pairs = association.combine([before, after])
+        ids, pairs = self._pairs.take()
+        is_next = (pl.col("customer_id") != pl.col("customer_id").shift()) | (pl.col("at") != pl.col("at").shift())
+        numbered = pairs.select(is_next.fill_null(False).cum_sum().alias("basket_id"), "item", "is_late")
+        sides = (numbered.filter(pl.col("is_late") == late).drop("is_late") for late in (False, True))
+        before, after = map(association.condense, sides)
+        baskets = association.combine([before, after])
         try:
-            rows = association.rules(pairs, self._method)
+            rows = association.rules(baskets, self._method)
             backtest = association.backtest(before, after, self._asked.cut_on, self._asked.as_of, self._method)
         except association.TooManySets as many:
             raise CannotBeDone(f"{many} Ask for a larger min_support.") from None
         rows = rows.with_columns(rank=pl.int_range(1, pl.len() + 1, dtype=pl.Int64), if_items="left", then_item="right")
         return Outcome(
-            rows=wire.write_rows(ASSOCIATION, rows, self._asked.currency),
-            input_hash=rfm.digest(before, after),
+            rows=wire.Rows(ASSOCIATION, rows, self._asked.currency),
+            input_hash=rfm.digest(ids.to_frame(), pairs),
             counts={
-                "baskets_used": pairs["basket_id"].n_unique(),
-                "items_known": pairs["item"].n_unique(),
+                "baskets_used": baskets["basket_id"].n_unique(),
+                "items_known": baskets["item"].n_unique(),
                 "rules_found": rows.height,
             },
             watched=sampled(rows.select("support", "confidence", "lift", "basket_count")),
             backtest=backtest,
         )
+
+
+def _distinct(pairs: pl.DataFrame) -> pl.DataFrame:
+    return pairs.unique().sort("customer_id", "at", "item")
 
 
 def discover_model(parameters: Mapping[str, Any]) -> ListModel:

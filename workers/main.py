@@ -60,7 +60,7 @@ async def work(settings: WorkerSettings) -> None:
 
 def _let_others_first() -> None:
     """Leave the processors to whoever waits for an answer: without this a night of models on two of them makes reading
-    a customer six times as slow. Linux weighs sessions before it weighs the processes in one (sched(7), autogroup).
+    a customer nine times as slow. Linux weighs sessions before it weighs the processes in one (sched(7), autogroup).
     """
     with suppress(OSError):
         os.nice(_NICE)

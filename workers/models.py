@@ -7,6 +7,7 @@ from typing import Any, Protocol
 import polars as pl
 
 from crm_api.analytics.methods.backtesting import Backtest
+from crm_api.analytics.wire import Rows
 from crm_api.client.analytics import Feed
 
 
@@ -20,9 +21,9 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What was computed: rows as the API takes them, by customer_id, and what is told about them."""
+    """What was computed: rows by customer_id, and what is told about them."""
 
-    rows: pl.DataFrame
+    rows: Rows
     input_hash: str
     counts: dict[str, int]
     watched: pl.DataFrame

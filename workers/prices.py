@@ -62,7 +62,7 @@ class PriceModel:
         scores = named(price_sensitivity.score(days, fitted, self._asked), ids)
         judged_count = int((scores["status"] == "ok").sum())
         return Outcome(
-            rows=wire.write_rows(PRICE_SENSITIVITY, scores, self._currency),
+            rows=wire.Rows(PRICE_SENSITIVITY, scores, self._currency),
             input_hash=rfm.digest(ids.to_frame(), days),
             counts={
                 "lines_used": int(scores["observation_count"].sum()),

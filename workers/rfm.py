@@ -46,7 +46,7 @@ class RfmModel:
         scores = rfm.rank(totals, self._parameters)
         scored_count = int((scores["status"] == "ok").sum())
         return Outcome(
-            rows=wire.write_rows(RFM, scores, self._parameters.currency),
+            rows=wire.Rows(RFM, scores, self._parameters.currency),
             input_hash=rfm.fingerprint(totals),
             watched=sampled(scores.select("recency_days", "order_count", "amount_minor")),
             counts={

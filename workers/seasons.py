@@ -56,7 +56,7 @@ class SeasonModel:
         scores = named(season.score(days, season.base_of(days), self._asked), ids)
         judged_count = int((scores["status"] == "ok").sum())
         return Outcome(
-            rows=wire.write_rows(SEASON, scores),
+            rows=wire.Rows(SEASON, scores),
             input_hash=rfm.digest(ids.to_frame(), days),
             counts={
                 "days_used": days.height,

@@ -91,7 +91,7 @@ class _SubjectModel(ABC):
         subjects = list(self._subjects)
         scores = named(self.score(taste.combine([before, after]), subjects), ids)
         judged_count = int((scores["status"] == "ok").sum())
-        rows = wire.write_rows(self._output, scores.rename({"category": "subject"}))
+        rows = wire.Rows(self._output, scores.rename({"category": "subject"}))
         return Outcome(
             rows=rows,
             input_hash=rfm.digest(ids.to_frame(), counts),

@@ -169,12 +169,12 @@ def told(outcome: Outcome) -> Any:
     """All that is said of the data: bytes of rows, hash of the inputs, what is watched, how the method did."""
     test = outcome.backtest
     judged = None if test is None else (test.status, repr(sorted(test.figures.items())), test.table.write_csv())
-    return outcome.rows.write_csv(), outcome.input_hash, outcome.watched.write_csv(), judged
+    return outcome.rows.whole().write_csv(), outcome.input_hash, outcome.watched.write_csv(), judged
 
 
 def is_sound(model: str, outcome: Outcome) -> bool:
     """No number that is none, none without a state, and a reason wherever nothing is said."""
-    output, rows = OUTPUTS[model], outcome.rows
+    output, rows = OUTPUTS[model], outcome.rows.whole()
     assert rows.columns == list(output.names)
     assert set(rows["status"]) <= set(output.statuses)
     assert rows.select(output.identity).is_duplicated().sum() == 0
@@ -193,7 +193,7 @@ def is_sound(model: str, outcome: Outcome) -> bool:
 def test_neither_order_nor_ranges_nor_blocks_change_a_byte(model: str, feeds: dict[str, pl.DataFrame]) -> None:
     feed = feeds[which(model)]
     whole = computed(model, feed)
-    assert (whole.rows["status"] == "ok").any(), whole.rows
+    assert (whole.rows.whole()["status"] == "ok").any(), whole.rows.whole()
     assert is_sound(model, whole)
     shuffled = feed.sample(fraction=1, shuffle=True, seed=5)
     assert told(computed(model, shuffled, ranges=7, block=97)) == told(whole)
@@ -235,8 +235,8 @@ def test_who_only_took_things_back_changes_nobody_else(model: str, feeds: dict[s
         line(name(900 + each), at, "jam", 150, 200, kind) if is_lines else fact(name(900 + each), at, 500, kind)
         for each in range(5)
     ]
-    before = computed(model, feed).rows
-    after = computed(model, pl.concat([feed, framed(rows, dict(feed.schema))])).rows
+    before = computed(model, feed).rows.whole()
+    after = computed(model, pl.concat([feed, framed(rows, dict(feed.schema))])).rows.whole()
     if "customer_id" in after.columns:
         new = after.filter(pl.col("customer_id").is_in([name(900 + each) for each in range(5)]))
         assert "ok" not in set(new["status"])
@@ -252,7 +252,7 @@ def test_what_is_taken_back_is_no_purchase(model: str, feeds: dict[str, pl.DataF
         kind=pl.lit("order.refunded"), occurred_us=pl.col("occurred_us") + 3_600_000_000
     )
     said = [column for column in OUTPUTS[model].names if column != "observation_count"]
-    before, after = computed(model, feed).rows, computed(model, pl.concat([feed, back])).rows
+    before, after = computed(model, feed).rows.whole(), computed(model, pl.concat([feed, back])).rows.whole()
     assert after.select(said).write_csv() == before.select(said).write_csv()
 
 
@@ -298,7 +298,7 @@ def test_hard_data_is_said_to_be_so(model: str, case: str) -> None:
     outcome = computed(model, feed)
     assert is_sound(model, outcome)
     if case == "nobody":
-        assert outcome.rows.height == 0
+        assert outcome.rows.count == 0
     if outcome.backtest is not None and outcome.backtest.status != "ok":
         assert outcome.backtest.reason
 

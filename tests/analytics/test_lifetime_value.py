@@ -44,7 +44,7 @@ def expected(customers: list[str], facts: list[Fact]) -> pl.DataFrame:
     days = purchases.customer_days(wire.dated(feed, "America/New_York", asked.as_of, "USD"), asked.as_of)
     histories = purchases.histories(days, asked.as_of)
     fitted = lifetime_value.fit(histories, asked)
-    return wire.write_rows(LIFETIME_VALUE, lifetime_value.score(histories, fitted, asked), "USD")
+    return wire.Rows(LIFETIME_VALUE, lifetime_value.score(histories, fitted, asked), "USD").whole()
 
 
 async def streamed(api: Api) -> str:

@@ -63,7 +63,7 @@ def figures(outcome: Outcome) -> Mapping[str, float]:
 
 
 def counted(outcome: Outcome, column: str) -> Counts:
-    return dict(outcome.rows[column].value_counts().iter_rows())
+    return dict(outcome.rows.whole()[column].value_counts().iter_rows())
 
 
 def rfm(outcome: Outcome) -> list[str]:
@@ -71,8 +71,8 @@ def rfm(outcome: Outcome) -> list[str]:
         found = counted(outcome, f"{name}_score")
         return " | ".join([f"| {name}", *(str(found[score]) for score in range(1, 6))])
 
-    earlier = outcome_of("rfm", {"as_of": "2017-10-01"}).rows
-    both = earlier.join(outcome.rows, on="customer_id", suffix="_now")
+    earlier = outcome_of("rfm", {"as_of": "2017-10-01"}).rows.whole()
+    both = earlier.join(outcome.rows.whole(), on="customer_id", suffix="_now")
 
     def kept(name: str) -> str:
         count = both.filter(pl.col(f"{name}_score") == pl.col(f"{name}_score_now")).height
@@ -80,7 +80,7 @@ def rfm(outcome: Outcome) -> list[str]:
 
     return [
         *map(row, ("recency", "frequency", "monetary")),
-        f"{outcome.rows.height:,} households",
+        f"{outcome.rows.count:,} households",
         f"Of {both.height:,} households scored three months earlier {kept('frequency')} kept their frequency and "
         f"{kept('monetary')} their money, but {kept('recency')} their recency",
     ]
@@ -138,7 +138,7 @@ def sensitive_taste(outcome: Outcome) -> list[str]:
     told, found = figures(outcome), counted(outcome, "opinion")
     avoiding = told["avoiding_count"]
     return [
-        f"{outcome.rows.height:,} households at 2018-01-01) {found['avoids']} households avoid meat, "
+        f"{outcome.rows.count:,} households at 2018-01-01) {found['avoids']} households avoid meat, "
         f"{found['likes']} like it, {found['buys']:,} merely buy it, and of {found[None]} nothing can be said",
         f"on {told['customer_count']:,.0f} households, {avoiding:.0f} were said to avoid it, and "
         f"{avoiding * told['avoiding_bought_rate']:.0f} of these bought some",
@@ -149,7 +149,7 @@ def sensitive_taste(outcome: Outcome) -> list[str]:
 def affinity(outcome: Outcome) -> list[str]:
     told = figures(outcome)
     missed, of_one, of_bare = (100 * told[f"mean_absolute_error{of}"] for of in ("", "_of_one_share", "_of_bare_share"))
-    levels = dict(outcome.rows.filter(pl.col("subject") == "coffee")["level"].value_counts().iter_rows())
+    levels = dict(outcome.rows.whole().filter(pl.col("subject") == "coffee")["level"].value_counts().iter_rows())
     return [
         f"{told['customer_count']:,.0f} households with 20 lines",
         f"missed by {missed:.1f} points, by {of_one:.1f} with one share for all (`loss` {missed / of_one:.2f}), and by "
@@ -162,7 +162,7 @@ def affinity(outcome: Outcome) -> list[str]:
 def growth(outcome: Outcome) -> list[str]:
     told = figures(outcome)
     return [
-        f"{outcome.rows.height:,} households who bought",
+        f"{outcome.rows.count:,} households who bought",
         f"on {told['customer_count']:,.0f} households, {told['heavy_stay_heavy_rate']:.0%} of the heavy ones",
         f"in {told['auc_of_spend_for_heavy']:.0%} of comparisons",
         f"Only {told['gap_halved_rate']:.0%} of those below their peers",
@@ -172,11 +172,11 @@ def growth(outcome: Outcome) -> list[str]:
 
 
 def divisions(outcome: Outcome) -> list[str]:
-    told, both = figures(outcome), outcome.rows.select("actual_value", "potential_value")
+    told, both = figures(outcome), outcome.rows.whole().select("actual_value", "potential_value")
     stay, chance = told["need_stays_rate"], told["need_by_chance_rate"]
     high = both.filter(pl.col("actual_value") == "high")
     return [
-        f"{outcome.rows.height:,} households with a purchase",
+        f"{outcome.rows.count:,} households with a purchase",
         f"{stay:.0%} of {told['customer_count']:,.0f} households had the same need half a year later, where chance "
         f"would have left {chance:.0%}; {told['actual_value_stays_rate']:.0%} had the same actual value, where chance "
         f"would have left {told['actual_value_by_chance_rate']:.0%}",

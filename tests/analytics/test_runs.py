@@ -5,12 +5,13 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import pytest
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select, text, update
 
-from crm_api.analytics.models import SCORES
+from crm_api.analytics.models import SCORES, AnalyticsRunPart
 from crm_api.analytics.outputs import OUTPUTS
 from crm_api.core.db import Database
 from crm_api.core.trail import AuditEntry, OutboxEvent
@@ -214,6 +215,25 @@ async def test_rows_changed_in_the_table_are_noticed(database: Database, start: 
     async with database.session() as session:
         await session.execute(update(RfmScore).where(RfmScore.c.customer_id == customers[1]).values(amount_minor=1))
     await run.publish(lines, expect=problem("output-mismatch", 409))
+
+
+async def test_a_part_that_came_while_the_rows_were_read_is_not_published_unread(
+    database: Database, start: Start, customers: list[str]
+) -> None:
+    """Publishing waits for the job after it has read the rows; meanwhile a part came again."""
+    run = await start()
+    lines = [scored(customers[0]), scored(customers[1])]
+    await run.send(0, lines)
+    came_again = update(AnalyticsRunPart).values(received_at=AnalyticsRunPart.received_at + timedelta(seconds=1))
+    async with database.session() as holding:
+        await holding.execute(select(Job.id).where(Job.id == UUID(run.job["id"])).with_for_update())
+        publishing = asyncio.create_task(run.publish(lines, expect=problem("not-available", 503)))
+        async with asyncio.timeout(10):
+            while not await count(database, text("pg_stat_activity"), text("wait_event_type = 'Lock'")):
+                await asyncio.sleep(0.01)
+        await holding.execute(came_again)
+    assert "publish again" in (await publishing)["detail"]
+    assert (await run.publish(lines))["state"] == "published"
 
 
 async def test_a_worker_that_lost_its_lease_can_do_nothing(

@@ -56,7 +56,7 @@ def test_facts_are_read_as_the_api_streams_them() -> None:
 @given(amounts=st.lists(st.integers(-(10**15), 10**15), min_size=1, max_size=20))
 @pytest.mark.parametrize("currency", ["EUR", "JPY", "KWD", "CLF"])
 def test_money_is_written_as_everywhere(currency: str, amounts: list[int]) -> None:
-    rows = wire.write_rows(RFM, scores(*amounts), currency)
+    rows = wire.Rows(RFM, scores(*amounts), currency).whole()
     assert rows["amount"].to_list() == [decimal_text(amount, currency) for amount in amounts]
     assert rows["currency"].unique().to_list() == [currency]
 
@@ -67,10 +67,10 @@ def test_the_columns_are_those_the_api_keeps() -> None:
 
 @pytest.mark.parametrize("size", [1, 3, 10, 100])
 def test_parts_under_one_header_are_the_whole(size: int) -> None:
-    rows = wire.write_rows(RFM, scores(*range(10)), "EUR")
-    parts = list(wire.parts(rows, size))
-    assert parts[0][0] + b"".join(lines for _, lines in parts) == rows.write_csv().encode()
-    assert sum(lines.count(b"\n") for _, lines in parts) == 10
+    rows = wire.Rows(RFM, scores(*range(10)), "EUR")
+    lines = b"".join(rows.parts(size))
+    assert rows.header + lines == rows.whole().write_csv().encode()
+    assert lines.count(b"\n") == rows.count == 10
 
 
 def test_every_model_is_declared_everywhere() -> None:

@@ -1,6 +1,6 @@
-"""`python -m tests.benchmarks.steady_load PORT CUSTOMERS RATE`: reads customers at a steady rate, in a process of its own,
-so that nothing else the bench does makes its clock late. A token comes on the first line of the input; when that ends,
-the latencies are printed as JSON, in milliseconds.
+"""`python -m tests.benchmarks.steady_load PORT CUSTOMERS RATE`: reads customers at a steady rate, in a process and a
+session of its own, so that nothing else the bench does makes its clock late. A token comes on the first line of the
+input; when that ends, the latencies are printed as JSON, in milliseconds.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ READS_A_SECOND: Final = 50
 async def latencies_during(port: int, customers: int, token: str, what: Coroutine[Any, Any, None]) -> list[float]:
     """Read customers for as long as something else takes; answers latencies in milliseconds, in order of size."""
     command = [sys.executable, "-m", __name__, *map(str, (port, customers, READS_A_SECOND))]
-    reader = await asyncio.create_subprocess_exec(*command, stdin=PIPE, stdout=PIPE)
+    reader = await asyncio.create_subprocess_exec(*command, stdin=PIPE, stdout=PIPE, start_new_session=True)
     assert reader.stdin is not None and reader.stdout is not None
     reader.stdin.write(f"{token}\n".encode())
     await reader.stdout.readline()  # it has begun

@@ -3,10 +3,10 @@
 import asyncio
 from datetime import timedelta
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 
 from crm_api.core.clock import now
-from crm_api.core.db import Database, driver
+from crm_api.core.db import Database, driver, idling
 from crm_api.core.read import Reader
 from crm_api.core.watermark import have_ended, is_final
 
@@ -48,3 +48,14 @@ async def test_a_transaction_sees_the_others_end(database: Database) -> None:
             await asyncio.sleep(0.1)
             assert not task.done()
         assert await task
+
+
+async def test_a_change_idles_no_longer_than_that_once_it_records(database: Database) -> None:
+    limit = text("SHOW idle_in_transaction_session_timeout")
+    async with database.session() as session:
+        async with idling(session):  # it has not begun, so nothing idles
+            pass
+        assert await session.scalar(limit) == "1min"
+        async with idling(session):
+            assert await session.scalar(limit) == "0"
+        assert await session.scalar(limit) == "1min"

@@ -75,7 +75,7 @@ _ONE: Final = Prepared(_RUN.where(AnalyticsRun.id == bindparam("run_id", type_=U
 
 OPENED_RUN: Final = Prepared(
     select(AnalyticsRun.model, AnalyticsRun.parameters, AnalyticsRun.watermark)
-    .add_columns(AnalyticsRun.audience, AnalyticsRun.created_at)
+    .add_columns(AnalyticsRun.audience, AnalyticsRun.created_at, AnalyticsRun.state)
     .where(AnalyticsRun.id == bindparam("run_id", type_=Uuid))
 )
 """What has to be known of a run before its rows can be looked at."""

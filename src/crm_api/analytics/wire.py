@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import date
 from typing import Final
 
@@ -134,14 +135,41 @@ def _refuse_others(known: pl.DataFrame, currency: str) -> None:
         raise MixedCurrencies(f"The run is in {currency}; the purchases also hold {others}.")
 
 
-def write_rows(output: Output, scores: pl.DataFrame, currency: str | None = None) -> pl.DataFrame:
-    """Turn scores into the rows that the API takes: money as decimal text with the currency beside it, other numbers
-    with the digits they are kept with.
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Scores, to be written as the rows that the API takes: money as decimal text with the currency beside it, other
+    numbers with the digits they are kept with. As text they take several times the memory, so parts are written one by
+    one.
     """
-    written = [_written(value, currency) for value in output.all_values]
-    if output.has_money:
-        written.append(pl.lit(currency).alias("currency"))
-    return scores.with_columns(written).select(output.names)
+
+    output: Output
+    scores: pl.DataFrame
+    currency: str | None = None
+
+    @property
+    def count(self) -> int:
+        """How many rows there are."""
+        return self.scores.height
+
+    @property
+    def header(self) -> bytes:
+        """The names of the columns, as a line."""
+        return self._written(self.scores.clear()).write_csv().encode()
+
+    def parts(self, size: int) -> Iterator[bytes]:
+        """Write the lines of so many rows at a time; after one header they are the whole."""
+        for start in range(0, self.count, size):
+            yield self._written(self.scores.slice(start, size)).write_csv(include_header=False).encode()
+
+    def whole(self) -> pl.DataFrame:
+        """Write all rows at once."""
+        return self._written(self.scores)
+
+    def _written(self, scores: pl.DataFrame) -> pl.DataFrame:
+        written = [_written(value, self.currency) for value in self.output.all_values]
+        if self.output.has_money:
+            written.append(pl.lit(self.currency).alias("currency"))
+        return scores.with_columns(written).select(self.output.names)
 
 
 def in_major_units(frame: pl.DataFrame, names: Sequence[str], currency: str) -> pl.DataFrame:
@@ -161,13 +189,6 @@ def _written(value: Value, currency: str | None) -> pl.Expr:
             lambda texts: json.dumps(texts.to_list(), ensure_ascii=False), return_dtype=pl.String
         )
     return pl.col(value.name)
-
-
-def parts(rows: pl.DataFrame, size: int) -> Iterator[tuple[bytes, bytes]]:
-    """Cut rows into parts of CSV, each as its header and its lines; all lines after one header are the whole."""
-    header = rows.clear().write_csv().encode()
-    for start in range(0, rows.height, size):
-        yield header, rows.slice(start, size).write_csv(include_header=False).encode()
 
 
 def _decimal_text(minor: pl.Expr, digits: int) -> pl.Expr:

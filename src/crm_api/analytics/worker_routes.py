@@ -14,7 +14,7 @@ from ..access import Principal, authorize, authorize_once
 from ..audience import Moment
 from ..audience.problems import InvalidAudience
 from ..core.batch_document import CSV, NDJSON
-from ..core.db import Reads, Session
+from ..core.db import Reads, Session, idling
 from ..core.problems import BodyTooLarge, InvalidRequest, NotAcceptable, UnsupportedMediaType, problems
 from ..core.read import Reader, answer
 from ..core.route import Route
@@ -233,12 +233,16 @@ async def send_analytics_rows(
     response_model=RunRead,
     responses=problems(RunNotFound, JobNotFound, LeaseLost, RunNotOpen, RunSuperseded, OutputMismatch),
 )
-async def publish_analytics_run(run_id: UUID, wish: PublishWish, session: Session, who: CanWrite) -> Response:
+async def publish_analytics_run(
+    request: Request, run_id: UUID, wish: PublishWish, reads: Reads, session: Session, who: CanWrite
+) -> Response:
     """Make a run current, all at once, if what is stored is what the worker computed; the run before stays current
     until then. When nobody could be scored the run ends as `insufficient_data` instead. Publishing it again changes
     nothing.
 
     Scope: scores:write.
     """
-    await operations.publish_run(session, run_id, wish, by=who.client_id)
+    async with idling(session):
+        stored = await operations.read_output(request.app.state.database, reads, run_id)
+    await operations.publish_run(session, run_id, wish, stored, by=who.client_id)
     return answer(await queries.written_run(session, run_id))

@@ -233,6 +233,17 @@ async def driver(session: AsyncSession) -> asyncpg.Connection:
     return lent
 
 
+@asynccontextmanager
+async def idling(session: AsyncSession) -> AsyncIterator[None]:
+    """Let a transaction that has begun, with nothing recorded yet, wait for as long as a block takes."""
+    has_begun = "has_begun" in session.info
+    if has_begun:
+        await (await driver(session)).execute("SET LOCAL idle_in_transaction_session_timeout = 0")
+    yield
+    if has_begun:
+        await (await driver(session)).execute("SET LOCAL idle_in_transaction_session_timeout TO DEFAULT")
+
+
 def before_commit(session: AsyncSession, act: Act) -> None:
     """Call something as the last act of the transaction; what it raises rolls the transaction back."""
     session.info.setdefault("before_commit", []).append(act)

@@ -20,7 +20,7 @@ class Prepared:
     level, or by lru_cache of its shape.
     """
 
-    def __init__(self, statement: Select[Any] | TextClause) -> None:
+    def __init__(self, statement: Select[*tuple[Any, ...]] | TextClause) -> None:
         compiled = statement.compile(dialect=_DIALECT)
         self.sql = str(compiled)
         self._names: Sequence[str] = compiled.positiontup or ()

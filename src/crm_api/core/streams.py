@@ -12,7 +12,8 @@ client leaves. An error after the first bytes breaks the connection: half an ans
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal
 
@@ -135,6 +136,17 @@ def _unusual_digits() -> dict[int, list[str]]:
     return groups
 
 
+@asynccontextmanager
+async def reading(database: Database) -> AsyncIterator[asyncpg.Connection]:
+    """Lend a connection for a statement that reads much and may take long."""
+    connection = await database.connect()
+    try:
+        await connection.execute(_SETTINGS)
+        yield connection
+    finally:
+        connection.terminate()  # at once, and the statement with it, should it still run
+
+
 def stream(request: Request, statement: Select[Any], form: Form) -> Response:
     """Answer all rows of a statement as they come. Errors, before the first bytes: those of the database, NotAvailable
     when too many streams are under way.
@@ -175,19 +187,13 @@ class StreamResponse(Response):
         except TimeoutError:
             raise NotAvailable("Too many streams are under way", headers={"Retry-After": "5"}) from None
         try:
-            connection = await self._database.connect()
-            try:
-                await self._run(connection, outlet)
-            finally:
-                connection.terminate()  # at once, and the statement with it, should it still run
+            async with reading(self._database) as connection:
+                statement = self._statement
+                arguments = statement.arguments({})
+                await connection.copy_from_query(statement.sql, *arguments, output=outlet.write, **self._options)
         finally:
             self._places.release()
         await outlet.end()
-
-    async def _run(self, connection: asyncpg.Connection, outlet: "_Outlet") -> None:
-        await connection.execute(_SETTINGS)
-        statement = self._statement
-        await connection.copy_from_query(statement.sql, *statement.arguments({}), output=outlet.write, **self._options)
 
 
 class _Outlet:

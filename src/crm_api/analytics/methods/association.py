@@ -16,7 +16,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from fractions import Fraction
+from functools import reduce
 from math import ceil
+from operator import and_
 
 import numpy as np
 import polars as pl
@@ -78,8 +80,8 @@ class Parameters:
 
 
 def condense(lines: pl.LazyFrame | pl.DataFrame) -> pl.DataFrame:
-    """Reduce lines to distinct pairs of basket_id and item (text), sorted; parts are joined by `combine`."""
-    pairs = lines.lazy().select("basket_id", pl.col("item").cast(pl.String)).drop_nulls().unique()
+    """Reduce lines to distinct pairs of basket_id and item (words), sorted; parts are joined by `combine`."""
+    pairs = lines.lazy().select("basket_id", pl.col("item").cast(pl.Categorical)).drop_nulls().unique()
     return pairs.sort("item", "basket_id").collect(engine="streaming")
 
 
@@ -122,17 +124,17 @@ def backtest(before: pl.DataFrame, after: pl.DataFrame, cut_on: date, until: dat
     above 1 again), calibration_error. The table holds the confidence before against that after.
     """
     found = rules(before, parameters).filter(pl.col("status") == "ok")
-    later = {item: set(baskets) for item, baskets in after.group_by("item").agg("basket_id").iter_rows()}
-    size = after["basket_id"].n_unique()
-    nothing: set[object] = set()
+    sides = found.select(pl.col("left").explode()).to_series().append(found["right"])
+    later, size = dict(_held(after, sides)), after["basket_id"].n_unique()
     confidences, kept, lifts = [], [], []
     for left, right, confidence in found.select("left", "right", "confidence").iter_rows():
-        held = set.intersection(*(later.get(item, nothing) for item in left))
-        target = later.get(right, nothing)
+        held = reduce(and_, (later.get(item, 0) for item in left))
+        target = later.get(right, 0)
         if held:
+            again = (held & target).bit_count()
             confidences.append(confidence)
-            kept.append(len(held & target) / len(held))
-            lifts.append(len(held & target) * size > len(held) * len(target))
+            kept.append(again / held.bit_count())
+            lifts.append(again * size > held.bit_count() * target.bit_count())
     if not kept:
         return no_backtest(MODEL, cut_on, until, "insufficient_data", "No rule was found whose left side came again.")
     table = calibration(np.array(confidences), np.array(kept))
@@ -158,12 +160,7 @@ def _splits(items: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], str]]:
 def _frequent(pairs: pl.DataFrame, wanted: int, max_items: int) -> Iterator[tuple[tuple[str, ...], int]]:
     """Give every set of at most so many items, sorted, that is in at least `wanted` baskets, with that number."""
     common = pairs.group_by("item").len().filter(pl.col("len") >= wanted)["item"]
-    names = pairs["basket_id"].unique().sort()
-    numbers = pl.DataFrame({"basket_id": names}).with_row_index("bit")
-    placed = pairs.filter(pl.col("item").is_in(common.implode())).join(numbers, on="basket_id")
-    bits = placed.group_by("item").agg(pl.col("bit")).sort("item")
-    singles = [(item, _as_number(np.array(places), len(names))) for item, places in bits.iter_rows()]
-    stack: list[tuple[tuple[str, ...], list[tuple[str, int]]]] = [((), singles)]
+    stack: list[tuple[tuple[str, ...], list[tuple[str, int]]]] = [((), list(_held(pairs, common)))]
     while stack:
         prefix, siblings = stack.pop()
         for place, (item, held) in enumerate(siblings):
@@ -177,7 +174,16 @@ def _frequent(pairs: pl.DataFrame, wanted: int, max_items: int) -> Iterator[tupl
                 stack.append((items, children))
 
 
-def _as_number(places: NDArray[np.int64], size: int) -> int:
+def _held(pairs: pl.DataFrame, items: pl.Series) -> Iterator[tuple[str, int]]:
+    """Give for each of some items, in order, the baskets that hold it: each basket is one bit of a number."""
+    placed = pairs.with_columns(pl.col("basket_id").rank("dense").cast(pl.UInt32) - 1)
+    size = placed["basket_id"].n_unique()
+    held = placed.filter(pl.col("item").is_in(items.cast(pl.Categorical).implode())).group_by("item").agg("basket_id")
+    for item, places in zip(*held.sort("item"), strict=True):
+        yield item, _as_number(places.to_numpy(), size)
+
+
+def _as_number(places: NDArray[np.uint32], size: int) -> int:
     flags = np.zeros(size, dtype=bool)
     flags[places] = True
     return int.from_bytes(np.packbits(flags).tobytes(), "big")

@@ -37,18 +37,23 @@ class Owned:
 
 def owned(days: pl.DataFrame, products: pl.Series | None = None, min_customers: int = 1) -> Owned:
     """Lay days into a table of all their customers and of `products` (sorted), or of those with enough customers."""
-    pairs = days.select("customer_id", "product_id").unique()
-    customers = pairs["customer_id"].unique().sort()
+    customers, items = days["customer_id"].unique().sort(), days["product_id"].unique().sort()
+    places = pl.DataFrame({"product_id": items}).with_row_index("j")
+    column = days.select("product_id").join(places, on="product_id", how="left", maintain_order="left")["j"].to_numpy()
+    row = days["customer_id"].rank("dense").to_numpy().astype(np.int64) - 1
+    # One whole number a cell takes a third of what a pair takes; NumPy's own `unique` takes fifty times as long.
+    cells = pl.Series(row * max(len(items), 1) + column).unique().sort().to_numpy()
+    rows, columns = np.divmod(cells, max(len(items), 1))
     if products is None:
-        counts = pairs.group_by("product_id").len()
-        products = counts.filter(pl.col("len") >= min_customers)["product_id"].sort()
-    rows = pl.DataFrame({"customer_id": customers}).with_row_index("i")
-    columns = pl.DataFrame({"product_id": products}).with_row_index("j")
-    placed = pairs.join(rows, on="customer_id").join(columns, on="product_id").sort("i", "j")
-    places = (placed["i"].to_numpy().astype(np.int64), placed["j"].to_numpy().astype(np.int64))
-    table = csr_array((np.ones(placed.height), places), shape=(len(customers), len(products)))
-    table.sort_indices()
-    return Owned(customers, products, table)
+        products = items.filter(pl.Series(np.bincount(columns, minlength=len(items)) >= min_customers))
+    wanted = pl.DataFrame({"product_id": products}).with_row_index("k")
+    new_place = places.join(wanted, on="product_id", how="left", maintain_order="left")["k"].fill_null(-1)
+    columns = new_place.cast(pl.Int64).to_numpy()[columns]
+    is_wanted = columns >= 0
+    ends = np.cumsum(np.bincount(rows[is_wanted], minlength=len(customers)))
+    columns = columns[is_wanted]
+    shape = (len(customers), len(products))
+    return Owned(customers, products, csr_array((np.ones(len(columns)), columns, np.concatenate([[0], ends])), shape))
 
 
 def _sum_up(counts: pl.LazyFrame) -> pl.DataFrame:

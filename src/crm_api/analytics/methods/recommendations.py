@@ -45,7 +45,7 @@ RELATED_COLUMNS = ("product_id", "rank", "related_product_id", "similarity", "ob
 _DIGITS = 6
 _NEVER = np.int64(-(2**62))
 # Scores of so many pairs of customer and product are held at once: 32 MB.
-_CELLS = 4_000_000
+_CELLS = 2_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,10 +109,11 @@ def discover(
     """
     known = owned(days, products=model.products)
     paid = None if products is None else _paid(days, products)
-    nobody = _rows(known, model, [], [], [], [])
-    frames = [_told(known, range(0), nobody, paid, parameters)]
-    for part in _parts(known):  # nothing is held of everybody at once but the lists themselves
-        listed = _listed(known, model, part, parameters, suppressed)
+    frames = []
+    for part in (range(0), *_parts(known)):  # nothing is held of everybody at once but the lists themselves
+        best = _best(known, model, part, parameters, suppressed)
+        because = _because(known.table[part.start : part.stop], model, best)
+        listed = _listed(known, model, part, best).with_columns(because.alias("because_product_id"))
         frames.append(_told(known, part, listed, paid, parameters))
     return pl.concat(frames)
 
@@ -183,18 +184,16 @@ def backtest(days: pl.DataFrame, cut_on: date, parameters: Parameters) -> Backte
     if new.is_empty():
         reason = "Nobody bought a product for the first time after the cut."
         return no_backtest(MODEL, cut_on, parameters.as_of, "insufficient_data", reason)
-    listed = discover(before, model, parameters).filter(pl.col("status") == "ok")
     buyers = np.asarray(known.table.sum(axis=0), dtype=np.float64)
     popular = Model(model.products, buyers, "popularity")
-    by_buyers = pl.concat([_listed(known, popular, part, parameters, None) for part in _parts(known)])
-    hits = listed.join(new.with_columns(hit=pl.lit(1.0)), on=["customer_id", "product_id"], how="left")
-    hits = hits.sort("customer_id", "rank").with_columns(pl.col("hit").fill_null(0.0))
+    judged = [_judged(known, (model, popular), part, parameters, new) for part in _parts(known)]
+    told, shares = (pl.concat(frames) for frames in zip(*judged, strict=True))
     figures = {
-        "customer_count": float(new["customer_id"].n_unique()),
-        "recall": _recall(listed, new),
-        "popularity_recall": _recall(by_buyers, new),
+        "customer_count": float(shares.height),
+        "recall": round(float(shares["share"].to_numpy().mean()), _DIGITS),
+        "popularity_recall": round(float(shares["popular_share"].to_numpy().mean()), _DIGITS),
     }
-    table = calibration(hits["score"].to_numpy(), hits["hit"].to_numpy())
+    table = calibration(told["score"].to_numpy(), told["hit"].cast(pl.Float64).to_numpy())
     return Backtest(MODEL, cut_on, parameters.as_of, "ok", None, figures, table)
 
 
@@ -261,10 +260,18 @@ def _parts(known: Owned) -> Iterator[range]:
         yield range(first, min(first + size, len(known.customers)))
 
 
-def _listed(
-    known: Owned, model: Model, part: range, parameters: Parameters, suppressed: pl.DataFrame | None
-) -> pl.DataFrame:
-    """Score the products of some customers and keep the best of each, in order."""
+@dataclass(frozen=True, slots=True)
+class _Best:
+    """Of some customers the best products, in order: row of the customer, column of the product, rank from 1, score."""
+
+    rows: NDArray[np.int64]
+    columns: NDArray[np.int64]
+    ranks: NDArray[np.int64]
+    scores: Floats
+
+
+def _best(known: Owned, model: Model, part: range, parameters: Parameters, suppressed: pl.DataFrame | None) -> _Best:
+    """Score the products of some customers and keep the best of each."""
     table = known.table[part.start : part.stop]
     width = min(parameters.length, len(model.products))
     if model.method == "popularity":
@@ -280,45 +287,36 @@ def _listed(
     for rows, columns in _suppressed(known, model, part, suppressed):
         keys[rows, columns] = _NEVER
     keys[np.diff(table.indptr) < parameters.min_products] = _NEVER
-    if width == 0:
-        return _rows(known, model, [], [], [], [])
-    top = np.argpartition(-keys, width - 1, axis=1)[:, :width]
+    top = np.argpartition(-keys, width - 1, axis=1)[:, :width] if width else np.zeros((len(part), 0), np.int64)
     top = np.take_along_axis(top, np.argsort(-np.take_along_axis(keys, top, axis=1), axis=1), axis=1)
     kept = np.take_along_axis(keys, top, axis=1) > _NEVER
     rows, places = np.nonzero(kept)
     columns = top[rows, places]
-    frame = _rows(known, model, rows + part.start, places + 1, columns, np.round(scores[rows, columns], _DIGITS))
-    return frame.with_columns(_because(table, model, rows, columns).alias("because_product_id"))
+    return _Best(rows, columns, places + 1, np.round(scores[rows, columns], _DIGITS))
 
 
-def _rows(
-    known: Owned, model: Model, customers: object, ranks: object, products: object, scores: object
-) -> pl.DataFrame:
-    listed = pl.Series(np.asarray(products, dtype=np.int64))
+def _listed(known: Owned, model: Model, part: range, best: _Best) -> pl.DataFrame:
     return pl.DataFrame(
         {
-            "customer_id": known.customers.gather(np.asarray(customers, dtype=np.int64)),
-            "rank": np.asarray(ranks, dtype=np.int64),
-            "product_id": model.products.gather(listed),
-            "score": np.asarray(scores, dtype=np.float64),
-            "because_product_id": model.products.gather(listed),
+            "customer_id": known.customers.gather(best.rows + part.start),
+            "rank": best.ranks,
+            "product_id": model.products.gather(best.columns),
+            "score": best.scores,
         }
     )
 
 
-def _because(table: csr_array, model: Model, rows: NDArray[np.int64], columns: NDArray[np.int64]) -> pl.Series:
+def _because(table: csr_array, model: Model, best: _Best) -> pl.Series:
     """Name for each listed product the one among those bought that weighs most for it."""
-    if model.method == "popularity":
-        return pl.repeat(None, len(rows), dtype=model.products.dtype, eager=True)
-    best = np.zeros(len(rows), dtype=np.int64)
-    edges = [*np.flatnonzero(np.diff(rows, prepend=-1)).tolist(), len(rows)]
+    heaviest = np.zeros(len(best.rows), dtype=np.int64)
+    edges = [*np.flatnonzero(np.diff(best.rows, prepend=-1)).tolist(), len(best.rows)]
     for first, after in pairwise(edges):
-        row = rows[first]
+        row = best.rows[first]
         mine = table.indices[table.indptr[row] : table.indptr[row + 1]]
-        weights = model.weights[np.ix_(mine, columns[first:after])]
+        weights = model.weights[np.ix_(mine, best.columns[first:after])]
         dense = weights if isinstance(weights, np.ndarray) else weights.toarray()
-        best[first:after] = mine[dense.argmax(axis=0)]
-    return model.products.gather(best)
+        heaviest[first:after] = mine[dense.argmax(axis=0)]
+    return model.products.gather(heaviest)
 
 
 def _suppressed(
@@ -365,9 +363,23 @@ def _kinds(listed: pl.DataFrame, paid: _Paid) -> pl.Series:
     return told.select(kind=kind)["kind"]
 
 
-def _recall(listed: pl.DataFrame, new: pl.DataFrame) -> float:
+def _judged(
+    known: Owned, models: tuple[Model, Model], part: range, parameters: Parameters, new: pl.DataFrame
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """List for some customers. Answers of each listed product its score and whether it was a `hit`, and of each
+    customer who bought new products the `share` of them that was on the list, and on that of the other model.
+    """
+    theirs = new.filter(pl.col("customer_id").is_in(known.customers[part.start : part.stop].implode()))
     keys = ["customer_id", "product_id"]
-    hits = listed.select(keys).join(new, on=keys).group_by("customer_id").agg(hits=pl.len())
-    wanted = new.group_by("customer_id").agg(wanted=pl.len()).join(hits, on="customer_id", how="left")
-    shares = wanted.sort("customer_id").select(pl.col("hits").fill_null(0) / pl.col("wanted")).to_series()
-    return round(float(shares.to_numpy().mean()), _DIGITS)
+    shares = theirs.group_by("customer_id").agg(wanted=pl.len()).sort("customer_id")
+    told = []
+    for model, name in zip(models, ("share", "popular_share"), strict=True):
+        listed = _listed(known, model, part, _best(known, model, part, parameters, None))
+        found = listed.join(theirs.with_columns(hit=True), on=keys, how="left", maintain_order="left")
+        told.append(found.select("customer_id", "score", pl.col("hit").fill_null(False)))
+        hits = told[-1].group_by("customer_id").agg(hits=pl.col("hit").sum())
+        shares = shares.join(hits, on="customer_id", how="left", maintain_order="left").with_columns(
+            (pl.col("hits").fill_null(0) / pl.col("wanted")).alias(name)
+        )
+        shares = shares.drop("hits")
+    return told[0].select("score", "hit"), shares

@@ -10,7 +10,7 @@ from .drop import DROP_ROWS
 from .ending import RUN
 from .hold import find
 from .plan import planned_runs, put_plan
-from .publish import publish_run
+from .publish import publish_run, read_output
 from .start import approved, start_run
 from .store import store_rows
 
@@ -23,6 +23,7 @@ __all__ = [
     "planned_runs",
     "publish_run",
     "put_plan",
+    "read_output",
     "read_reference",
     "start_run",
     "store_rows",

@@ -1,5 +1,6 @@
 """Store a part of a run's rows: set-wise, all rows or none. Why a row is wrong is asked only when one is."""
 
+import asyncio
 import re
 from collections.abc import AsyncIterator, Iterable
 from itertools import islice
@@ -67,6 +68,7 @@ async def _stage(session: AsyncSession, table: ScoreTable, upload: Upload) -> No
 async def _pieces(lines: Spool) -> AsyncIterator[bytes]:
     for piece in lines.pieces():
         yield piece
+        await asyncio.sleep(0)  # the driver itself waits only while the database reads slowly
 
 
 def _unreadable(table: ScoreTable, error: asyncpg.DataError) -> InvalidRequest:
