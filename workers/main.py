@@ -23,7 +23,7 @@ from .shift import Shift
 
 _QUICK_SECONDS: Final = 1.0
 _LAST_HAND_OVERS_SECONDS: Final = 10.0
-_NICE: Final = 10
+_NICE: Final = 19
 
 
 async def work(settings: WorkerSettings) -> None:
