@@ -25,7 +25,8 @@ Blocks = AsyncIterator[tuple[str, Event | None]]
 
 @asynccontextmanager
 async def following(app: FastAPI, api: Api, query: str = "", **headers: str) -> AsyncIterator[Blocks]:
-    """Lend an open stream."""
+    """Lend an open stream, of a process that has not looked at the feed of another test a moment ago."""
+    await asyncio.sleep(0.3)
     sent = {**api.headers, **SSE, **headers}
     async with (
         served(app) as (host, port),
