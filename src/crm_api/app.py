@@ -169,8 +169,21 @@ def create_app(settings: Settings, job_kinds: Sequence[JobKind] = JOB_KINDS) -> 
         separate_input_output_schemas=False,  # a recursive tree would stand there twice
     )
     app.openapi_version = "3.2.0"
+    _equip(app, settings, settings.secret_key.get_secret_value(), job_kinds)
+    for router in ROUTERS:
+        app.router.routes.extend(router.routes)  # flat: an included router is matched twice and built per prefix
+    install_handlers(app)
+    install_document(app, partial(describe_events, types=EVENT_TYPES))
+    if settings.cors_origins:
+        _open_to_pages(app, settings.cors_origins)
+    app.add_middleware(Edge, traffic=app.state.metrics.traffic)
+    return app
+
+
+def _equip(app: FastAPI, settings: Settings, secret: str, job_kinds: Sequence[JobKind]) -> None:
+    """Put within reach of every operation what lives as long as the service and needs no database to be made."""
     app.state.settings = settings
-    app.state.cursors = Cursors(settings.secret_key.get_secret_value())
+    app.state.cursors = Cursors(secret)
     scored = score_fields(settings.sensitive_taste_purpose)
     built_in = Catalog([*profile_fields(), *scored, *SEGMENT_FIELDS, *CONTEXT_FIELDS], COUNTABLE, household=HOUSEHOLDS)
     catalog = LivingCatalog(built_in, (CUSTOM_FIELDS, CONSENT_FIELDS))
@@ -191,36 +204,33 @@ def create_app(settings: Settings, job_kinds: Sequence[JobKind] = JOB_KINDS) -> 
     app.state.segment_uses = tuple(each.uses_of_segment for each in (segment_queries, offer_queries, campaign_queries))
     app.state.timeline_parts = (SEGMENT_MOVES,)
     app.state.event_types = {each.name: each for each in EVENT_TYPES}
-    app.state.message_signer = Signer(settings.secret_key.get_secret_value())
+    app.state.message_signer = Signer(secret)
     app.state.decision_desk = Desk(catalog, settings.zone)
     app.state.grounds = Grounds(settings, DeclaredFields())
     app.state.rate_limit = RateLimit(settings.read_rate, settings.write_rate)
     app.state.metrics = Metrics(COUNTERS, (job_metrics(app.state.job_kinds), *READINGS))
     app.state.metrics.watch((REFUSALS,), lambda: app.state.rate_limit.samples())
-    for router in ROUTERS:
-        app.router.routes.extend(router.routes)  # flat: an included router is matched twice and built per prefix
-    install_handlers(app)
-    install_document(app, partial(describe_events, types=EVENT_TYPES))
-    if settings.cors_origins:
-        app.add_middleware(
-            CORSMiddleware,
-            allow_origins=settings.cors_origins,
-            allow_methods=["*"],
-            allow_headers=["*"],
-            expose_headers=[
-                "ETag",
-                "Link",
-                "Location",
-                "RateLimit",
-                "RateLimit-Policy",
-                "Retry-After",
-                "X-Request-Id",
-                "Idempotent-Replayed",
-            ],
-            max_age=600,
-        )
-    app.add_middleware(Edge, traffic=app.state.metrics.traffic)
-    return app
+
+
+def _open_to_pages(app: FastAPI, origins: Sequence[str]) -> None:
+    """Let pages of these origins call, and read the headers that callers go by."""
+    app.add_middleware(
+        CORSMiddleware,
+        allow_origins=origins,
+        allow_methods=["*"],
+        allow_headers=["*"],
+        expose_headers=[
+            "ETag",
+            "Link",
+            "Location",
+            "RateLimit",
+            "RateLimit-Policy",
+            "Retry-After",
+            "X-Request-Id",
+            "Idempotent-Replayed",
+        ],
+        max_age=600,
+    )
 
 
 @asynccontextmanager

@@ -6,9 +6,12 @@ from datetime import date
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from .lines import bought
+
+_NOWHERE = -1
 
 
 def condense(lines: pl.LazyFrame | pl.DataFrame, as_of: date) -> pl.DataFrame:
@@ -38,22 +41,26 @@ class Owned:
 def owned(days: pl.DataFrame, products: pl.Series | None = None, min_customers: int = 1) -> Owned:
     """Lay days into a table of all their customers and of `products` (sorted), or of those with enough customers."""
     customers, items = days["customer_id"].unique().sort(), days["product_id"].unique().sort()
-    places = pl.DataFrame({"product_id": items}).with_row_index("j")
-    column = days.select("product_id").join(places, on="product_id", how="left", maintain_order="left")["j"].to_numpy()
     row = days["customer_id"].rank("dense").to_numpy().astype(np.int64) - 1
     # One whole number a cell takes a third of what a pair takes; NumPy's own `unique` takes fifty times as long.
-    cells = pl.Series(row * max(len(items), 1) + column).unique().sort().to_numpy()
-    rows, columns = np.divmod(cells, max(len(items), 1))
+    width = max(len(items), 1)
+    cells = pl.Series(row * width + _places(days["product_id"], items)).unique().sort().to_numpy()
+    rows, columns = np.divmod(cells, width)
     if products is None:
         products = items.filter(pl.Series(np.bincount(columns, minlength=len(items)) >= min_customers))
-    wanted = pl.DataFrame({"product_id": products}).with_row_index("k")
-    new_place = places.join(wanted, on="product_id", how="left", maintain_order="left")["k"].fill_null(-1)
-    columns = new_place.cast(pl.Int64).to_numpy()[columns]
-    is_wanted = columns >= 0
+    columns = _places(items, products)[columns]
+    is_wanted = columns != _NOWHERE
     ends = np.cumsum(np.bincount(rows[is_wanted], minlength=len(customers)))
     columns = columns[is_wanted]
-    shape = (len(customers), len(products))
-    return Owned(customers, products, csr_array((np.ones(len(columns)), columns, np.concatenate([[0], ends])), shape))
+    table = csr_array((np.ones(len(columns)), columns, np.concatenate([[0], ends])), (len(customers), len(products)))
+    return Owned(customers, products, table)
+
+
+def _places(items: pl.Series, among: pl.Series) -> NDArray[np.int64]:
+    """Say of each item which one of others it is, from 0; `_NOWHERE` when it is none of them."""
+    places = pl.DataFrame({"item": among}).with_columns(place=pl.int_range(pl.len(), dtype=pl.Int64))
+    found = pl.DataFrame({"item": items}).join(places, on="item", how="left", maintain_order="left")
+    return found["place"].fill_null(_NOWHERE).to_numpy()
 
 
 def _sum_up(counts: pl.LazyFrame) -> pl.DataFrame:

@@ -44,7 +44,7 @@ OUTPUT_COLUMNS = (
 RELATED_COLUMNS = ("product_id", "rank", "related_product_id", "similarity", "observation_count", "status", "reason")
 _DIGITS = 6
 _NEVER = np.int64(-(2**62))
-# Scores of so many pairs of customer and product are held at once: 32 MB.
+# Scores of so many pairs of customer and product are held at once: 16 MB.
 _CELLS = 2_000_000
 
 
