@@ -11,6 +11,7 @@ from typing import Final
 import uvloop
 
 from crm_api.client import ApiClient
+from crm_api.core.memory import spare_the_collector
 from crm_api.core.telemetry import configure_logs
 
 from .gateways import open_gateway
@@ -73,6 +74,7 @@ def main() -> None:
     settings = read_settings()
     configure_logs(settings.log_format, settings.log_level)
     logging.getLogger("arq").setLevel("WARNING")
+    spare_the_collector()
     uvloop.run(work(settings))
 
 

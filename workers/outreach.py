@@ -2,12 +2,12 @@
 
 What is known is exact at every moment. Before a message reaches the gateway the API has it as `handing_over`; whatever
 kills this process afterwards leaves it so until its lease ends, and then a gateway that can be asked is asked. A batch
-costs half an exchange with the API: that reports on two, begins to hand over the next two, and claims two.
+costs a quarter of an exchange with the API: that reports on four, begins to hand over the next four, and claims four.
 """
 
 import asyncio
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Awaitable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
@@ -30,7 +30,7 @@ from crm_api.outreach.message_schemas import (
 from .gateways import Gateway, HandOverUnknown, Outcome, mime
 
 TICK_SECONDS: Final = 2.0
-LANES: Final = 4
+LANES: Final = 3
 """With MOST_BATCHES each between the API's `handing_over` and their report: what nobody can say anything of when this
 process dies. Each lane has as many more rendered meanwhile."""
 _MOST: Final = MOST_BATCHES * MOST_CLAIMED
@@ -220,22 +220,30 @@ class Mailer:
     async def _handed_over(self, batch: _Batch, allowed: Collection[UUID], until: float) -> dict[str, Any] | None:
         """Hand over those messages of a batch that may go; answers the report on them."""
         going = [each for each in batch.messages if each.claimed.id in allowed]
-        reports = await asyncio.gather(*(self._one(each, until) for each in going))
+        if time.monotonic() > until:  # a lease may end before the gateway has answered
+            reports = [{"id": each.claimed.id, "result": "not_taken"} for each in going]
+        else:
+            ends = await asyncio.gather(*(self._begun(each, until) for each in going), return_exceptions=True)
+            reports = [await self._told(each, end) for each, end in zip(going, ends, strict=True)]
         return _report_on(batch.lease_id, reports) if reports else None
 
-    async def _one(self, each: _Prepared, until: float) -> dict[str, Any]:
-        """Hand one message over, unless its lease may end before the gateway has answered."""
-        id, message = each.claimed.id, each.claimed
-        if time.monotonic() > until:
-            return {"id": id, "result": "not_taken"}
+    def _begun(self, each: _Prepared, until: float) -> Awaitable[Outcome]:
+        """Begin to hand over. A gateway that breaks at once breaks as one does later: others have begun already."""
         try:
-            outcome = await self._gateway.hand_over(each.mail, each.sender, message.recipient.address, until)
-        except HandOverUnknown as unknown:
-            return await self._unknown(message, str(unknown), each.subject)
-        except Exception as error:  # what became of the others must still be reported
-            log.error("hand_over_broke", message=str(id), error=type(error).__name__, exc_info=error)
-            return await self._unknown(message, f"the gateway broke: {type(error).__name__}", each.subject)
-        return _report(message.id, outcome, each.subject)
+            return self._gateway.hand_over(each.mail, each.sender, each.claimed.recipient.address, until)
+        except Exception as error:
+            broken: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+            broken.set_exception(error)
+            return broken
+
+    async def _told(self, each: _Prepared, end: Outcome | BaseException) -> dict[str, Any]:
+        """Say what became of a hand-over; whatever broke, what became of the others must still be reported."""
+        if isinstance(end, Outcome):
+            return _report(each.claimed.id, end, each.subject)
+        if isinstance(end, HandOverUnknown):
+            return await self._unknown(each.claimed, str(end), each.subject)
+        log.error("hand_over_broke", message=str(each.claimed.id), error=type(end).__name__, exc_info=end)
+        return await self._unknown(each.claimed, f"the gateway broke: {type(end).__name__}", each.subject)
 
     async def _unknown(self, message: ClaimedMessage, why: str, subject: str) -> dict[str, Any]:
         if self._gateway.can_look_up:

@@ -1,6 +1,5 @@
 """Composition root: puts the rooms of the house together."""
 
-import gc
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
@@ -30,7 +29,7 @@ from .core.edge import Edge
 from .core.event_types import EventType
 from .core.failures import install_handlers
 from .core.limits import REFUSALS, RateLimit
-from .core.memory import give_back_large_blocks
+from .core.memory import give_back_large_blocks, spare_the_collector
 from .core.metrics import Counter, Metrics, Reading
 from .core.openapi import install_document
 from .core.outbox_metrics import OUTBOX_METRICS
@@ -257,15 +256,5 @@ def create_app_from_environment() -> FastAPI:
     settings = read_settings()
     configure_logs(settings.log_format, settings.log_level)
     app = create_app(settings)
-    _spare_the_collector()
+    spare_the_collector()
     return app
-
-
-def _spare_the_collector() -> None:
-    """Keep what lives as long as the process out of every garbage collection, and collect less often: a batch makes
-    objects by the million, none of them in cycles, and a third of its time went into looking for some. Not much less
-    often than usual, since everybody waits while so many objects are looked at.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(15_000, 20, 100)

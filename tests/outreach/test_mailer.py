@@ -2,7 +2,7 @@
 
 import asyncio
 import email
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Iterator
 from contextlib import asynccontextmanager
 from email.message import EmailMessage
 from email.policy import default
@@ -176,13 +176,26 @@ class Breaking:
         """There is nothing to let go of."""
 
 
-async def test_what_breaks_in_a_gateway_is_one_message_alone(api: Api, working: ApiClient) -> None:
+class BreakingAtOnce(Breaking):
+    """A gateway that breaks before there is anything to wait for."""
+
+    def hand_over(self, message: bytes, sender: str, recipient: str, until: float) -> Awaitable[Outcome]:
+        """Break, or hand over."""
+        if error := self._errors.get(recipient):
+            raise error
+        return super().hand_over(message, sender, recipient, until)
+
+
+@pytest.mark.parametrize("breaking", [Breaking, BreakingAtOnce])
+async def test_what_breaks_in_a_gateway_is_one_message_alone(
+    api: Api, working: ApiClient, breaking: type[Breaking]
+) -> None:
     await readers(api, 5)
     errors: dict[str, Exception] = {
         "reader1@mail.example.com": RuntimeError("broken"),
         "reader3@mail.example.com": HandOverUnknown("silent"),
     }
-    async with mailing(working, Breaking(errors)):
+    async with mailing(working, breaking(errors)):
         counts = await counted(api, await launched(api, {}))
     assert (counts["sent"], counts["unknown"]) == (3, 2)
 

@@ -1,5 +1,6 @@
 """What a gateway answers: what became of a message, or that nobody can know."""
 
+from collections.abc import Awaitable
 from typing import Literal, NamedTuple, Protocol
 
 Result = Literal["sent", "deferred", "bounced", "failed"]
@@ -26,7 +27,7 @@ class Gateway(Protocol):
     can_look_up: bool
     """Whether `look_up` can tell, after a crash, if a message was taken."""
 
-    async def hand_over(self, message: bytes, sender: str, recipient: str, until: float) -> Outcome:
+    def hand_over(self, message: bytes, sender: str, recipient: str, until: float) -> Awaitable[Outcome]:
         """Hand over a whole message (RFC 5322, lines ended by CRLF) for one mailbox.
 
         `until` is the instant of time.monotonic() by which an answer is needed. Before the message was sent, running

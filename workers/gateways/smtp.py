@@ -94,7 +94,6 @@ class _Mail:
     recipient: str
     until: float
     outcome: asyncio.Future[Outcome]
-    is_waiting: bool = True
 
     @property
     def envelope(self) -> tuple[bytes, bytes, bytes]:
@@ -125,11 +124,6 @@ class _Mail:
         """Tell why nobody knows what became of it."""
         if not self.outcome.done():
             self.outcome.set_exception(error)
-
-    def give_up(self) -> None:
-        """Stop waiting for a connection."""
-        if self.is_waiting:
-            self.end(Outcome("deferred", None, "no connection was free in time"))
 
 
 @dataclass(slots=True)
@@ -172,27 +166,28 @@ class SmtpGateway:
         self._server, self._patience = server, patience_seconds
         self._connections = connections
         self._waiting: deque[_Mail] = deque()
+        self._looks: set[float] = set()
         self._at_work: set[asyncio.Task[None]] = set()
         self._idle: list[_Line] = []
         self._local_name: str | None = None
         self._away: tuple[float, tuple[str, int | None]] | None = None
 
-    async def hand_over(self, message: bytes, sender: str, recipient: str, until: float) -> Outcome:
-        """Hand a message over; see `Gateway`. Errors: HandOverUnknown."""
-        try:
-            sender, recipient = mail_address(sender), mail_address(recipient)
-        except RenderRefused as refused:
-            return Outcome("failed", None, str(refused))
+    def hand_over(self, message: bytes, sender: str, recipient: str, until: float) -> asyncio.Future[Outcome]:
+        """Let a message wait for its turn, and answer what will become of it; see `Gateway`. A future and not a task of
+        its own: there are thousands of messages a second. Errors, of the future: HandOverUnknown.
+        """
         loop = asyncio.get_running_loop()
         mail = _Mail(message, sender, recipient, until, loop.create_future())
+        try:
+            mail.sender, mail.recipient = mail_address(sender), mail_address(recipient)
+        except RenderRefused as refused:
+            mail.end(Outcome("failed", None, str(refused)))
+            return mail.outcome
         self._waiting.append(mail)
         if len(self._at_work) < self._connections:
             self._at_work.add(loop.create_task(self._work()))
-        giving_up = loop.call_later(max(mail.left, 0), mail.give_up)
-        try:
-            return await mail.outcome
-        finally:
-            giving_up.cancel()
+        self._watch(until)
+        return mail.outcome
 
     async def look_up(self, message_id: str) -> bool:
         """Answer no: SMTP has no way to ask."""
@@ -209,20 +204,27 @@ class SmtpGateway:
                 await line.dialogue.hear(1)
             line.dialogue.close()
 
+    def _watch(self, until: float) -> None:
+        """Look at an instant who still waits: once for all messages that have to be answered by then."""
+        if until not in self._looks:
+            self._looks.add(until)
+            asyncio.get_running_loop().call_later(max(until - time.monotonic(), 0), self._look, until)
+
+    def _look(self, until: float) -> None:
+        self._looks.discard(until)
+        for mail in self._waiting:
+            if mail.until <= until:
+                mail.end(Outcome("deferred", None, "no connection was free in time"))
+
     def _next(self) -> _Mail | None:
         """Answer the message whose turn it is; one without time is told so."""
         while self._waiting:
             mail = self._waiting.popleft()
-            mail.is_waiting = False
             if mail.left < _LEAST_LEFT_SECONDS:
                 mail.end(Outcome("deferred", None, "no time is left"))
             if not mail.outcome.done():
                 return mail
         return None
-
-    def _put_back(self, mail: _Mail) -> None:
-        mail.is_waiting = True
-        self._waiting.appendleft(mail)
 
     async def _work(self) -> None:
         """Use one connection at a time for as long as messages wait."""
@@ -306,7 +308,7 @@ class SmtpGateway:
         except _NotTaken as failed:
             line.dialogue.close()
             if line.is_proven:
-                self._put_back(mail)
+                self._waiting.appendleft(mail)
             else:
                 mail.end(failed.outcome)
             return None
@@ -349,14 +351,14 @@ class SmtpGateway:
             line.dialogue.say(b"".join((_as_data(mail.message), *envelope)), 1 + len(envelope))
         except Broken as error:
             if following is not None:
-                self._put_back(following)
+                self._waiting.appendleft(following)
             raise _NotTaken("the connection failed before the message was sent") from error
         try:
             code, text = await line.dialogue.hear(max(mail.left, _LEAST_LEFT_SECONDS))
         except Broken as error:
             line.dialogue.close()
             if following is not None:
-                self._put_back(following)
+                self._waiting.appendleft(following)
             mail.fail(HandOverUnknown(f"no answer after the message was sent: {_told(error)}"))
             return None
         line.sent += 1
@@ -376,7 +378,7 @@ class SmtpGateway:
         mail = self._next()
         if mail is None or mail.is_ascii or line.takes_utf8:
             return mail
-        self._put_back(mail)
+        self._waiting.appendleft(mail)
         return None
 
     async def _start_over(self, line: _Line) -> None:

@@ -8,18 +8,15 @@ import asyncpg
 
 from ..core.clock import now
 
-# Looked up by arrays: joined with a list, tables that the planner thinks are short are read from end to end.
+# Looked up by arrays, and what belongs to each by its place in them: joined with a list, each is compared with all
+# others, and a table that the planner thinks is short is read from end to end.
 _END: Final = """
-WITH ended AS (
-  SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::int[], $6::text[], $7::text[])
-    AS e (message_id, customer_id, state, reason, answer_code, detail, gateway)
-),
-gone AS (DELETE FROM message_due WHERE message_id = ANY($1::uuid[]))
-UPDATE message m SET state = e.state, reason = e.reason, answer_code = e.answer_code, detail = e.detail,
-  gateway = coalesce(e.gateway, m.gateway), ended_at = $8
-FROM ended e
-WHERE m.customer_id = ANY($2::uuid[]) AND m.id = ANY($1::uuid[])
-  AND m.customer_id = e.customer_id AND m.id = e.message_id AND m.state = 'pending'
+WITH gone AS (DELETE FROM message_due WHERE message_id = ANY($1::uuid[]))
+UPDATE message m SET ended_at = $8, (state, reason, answer_code, detail, gateway) = (
+  SELECT ($3::text[])[n], ($4::text[])[n], ($5::int[])[n], ($6::text[])[n], coalesce(($7::text[])[n], m.gateway)
+  FROM array_position($1::uuid[], m.id) AS n
+)
+WHERE m.customer_id = ANY($2::uuid[]) AND m.id = ANY($1::uuid[]) AND m.state = 'pending'
 """
 
 
