@@ -36,6 +36,7 @@ from .core.outbox_metrics import OUTBOX_METRICS
 from .core.paging import Cursors
 from .core.stopping import Stopping
 from .core.telemetry import configure_logs
+from .core.turns import take_short_turns
 from .customers import action_routes as actions
 from .customers import field_routes as fields
 from .customers import household_routes as households
@@ -253,6 +254,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 def create_app_from_environment() -> FastAPI:
     """Make the service from `CRM_*` variables, for the server's command line."""
     give_back_large_blocks()
+    take_short_turns()
     settings = read_settings()
     configure_logs(settings.log_format, settings.log_level)
     app = create_app(settings)

@@ -1,6 +1,6 @@
 """`python -m tests.benchmarks.steady_load PORT CUSTOMERS RATE`: reads customers at a steady rate, in a process and a
-session of its own, so that nothing else the bench does makes its clock late. A token comes on the first line of the
-input; when that ends, the latencies are printed as JSON, in milliseconds.
+session of its own and with short turns at a processor: who reads is on another machine, and does not wait for this one.
+A token comes on the first line of the input; when that ends, the latencies are printed as JSON, in milliseconds.
 """
 
 import asyncio
@@ -12,6 +12,8 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
 import uvloop
+
+from crm_api.core.turns import take_short_turns
 
 from .http_load import exchange
 from .request_rows import CONNECTIONS, get_one
@@ -69,4 +71,5 @@ async def _run(port: int, customers: int, rate: int) -> None:
 
 
 if __name__ == "__main__":
+    take_short_turns()
     uvloop.run(_run(*map(int, sys.argv[1:])))

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ..secret_files import write_secret
+from ..turns import take_short_turns
 from .places import ServerFailed, User, reachable, user_and_data
 from .server import EmbeddedServer, start_process
 
@@ -130,7 +131,9 @@ class EmbeddedPostgres(EmbeddedServer):
     def _launch(self, port: int) -> subprocess.Popen[bytes]:
         given = {**self._settings, "port": str(port), "cluster_name": self._mark}
         options = [part for key, value in given.items() for part in ("-c", f"{key}={value}")]
-        return self._spawn([self._program("postgres"), "-D", str(self.data), *options], self._user)
+        process = self._spawn([self._program("postgres"), "-D", str(self.data), *options], self._user)
+        take_short_turns(process.pid)
+        return process
 
     def _is_ready(self) -> bool:
         try:
