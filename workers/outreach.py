@@ -72,6 +72,10 @@ class _Batch:
             ],
         }
 
+    def not_taken(self) -> dict[str, Any]:
+        """Report that none of it went anywhere."""
+        return _report_on(self.lease_id, [_not_taken(each) for each in self.messages])
+
 
 @dataclass(slots=True)
 class _Lane:
@@ -154,6 +158,8 @@ class Mailer:
         """Exchange with the API, then hand over what may go while the next batches are rendered; answers whether there
         was anything to do. What the API was not told yet stays in the lane when this fails.
         """
+        if self._stopping.is_set() and lane.batches:
+            await self._give_back(lane)
         batches, began = lane.batches, time.monotonic()
         answer = await self._exchange(
             report=lane.reports,
@@ -171,6 +177,11 @@ class Mailer:
         lane.reports = [report for report in await asyncio.gather(*ends) if report is not None]
         lane.batches = await preparing
         return bool(batches or lane.batches)
+
+    async def _give_back(self, lane: _Lane) -> None:
+        """Begin nothing more: what is rendered goes back to the queue, for others."""
+        await self._exchange(report=[batch.not_taken() for batch in lane.batches])
+        lane.batches = ()
 
     async def _exchange(self, **parts: Any) -> Exchange:
         gateway = self._gateway
@@ -221,10 +232,11 @@ class Mailer:
         """Hand over those messages of a batch that may go; answers the report on them."""
         going = [each for each in batch.messages if each.claimed.id in allowed]
         if time.monotonic() > until:  # a lease may end before the gateway has answered
-            reports = [{"id": each.claimed.id, "result": "not_taken"} for each in going]
+            reports = [_not_taken(each) for each in going]
         else:
-            ends = await asyncio.gather(*(self._begun(each, until) for each in going), return_exceptions=True)
-            reports = [await self._told(each, end) for each, end in zip(going, ends, strict=True)]
+            outcomes = await asyncio.gather(*(self._begun(each, until) for each in going), return_exceptions=True)
+            told = [await self._told(each, outcome) for each, outcome in zip(going, outcomes, strict=True)]
+            reports = [report for report in told if report is not None]
         return _report_on(batch.lease_id, reports) if reports else None
 
     def _begun(self, each: _Prepared, until: float) -> Awaitable[Outcome]:
@@ -236,19 +248,19 @@ class Mailer:
             broken.set_exception(error)
             return broken
 
-    async def _told(self, each: _Prepared, end: Outcome | BaseException) -> dict[str, Any]:
+    async def _told(self, each: _Prepared, outcome: Outcome | BaseException) -> dict[str, Any] | None:
         """Say what became of a hand-over; whatever broke, what became of the others must still be reported."""
-        if isinstance(end, Outcome):
-            return _report(each.claimed.id, end, each.subject)
-        if isinstance(end, HandOverUnknown):
-            return await self._unknown(each.claimed, str(end), each.subject)
-        log.error("hand_over_broke", message=str(each.claimed.id), error=type(end).__name__, exc_info=end)
-        return await self._unknown(each.claimed, f"the gateway broke: {type(end).__name__}", each.subject)
+        if isinstance(outcome, Outcome):
+            return _report(each.claimed.id, outcome, each.subject)
+        if isinstance(outcome, HandOverUnknown):
+            return await self._unknown(each.claimed, str(outcome), each.subject)
+        log.error("hand_over_broke", message=str(each.claimed.id), error=type(outcome).__name__, exc_info=outcome)
+        return await self._unknown(each.claimed, f"the gateway broke: {type(outcome).__name__}", each.subject)
 
-    async def _unknown(self, message: ClaimedMessage, why: str, subject: str) -> dict[str, Any]:
+    async def _unknown(self, message: ClaimedMessage, why: str, subject: str) -> dict[str, Any] | None:
         if self._gateway.can_look_up:
-            taken = await self._gateway.look_up(message.message_id)
-            return {"id": message.id, "result": "sent" if taken else "not_taken", "subject": subject}
+            found = await self._reconciled(message)
+            return None if found is None else {**found, "subject": subject}
         return {"id": message.id, "result": "unknown", "detail": why[:_LONGEST_REPORT]}
 
     def _note_api(self, failure: Exception | None) -> None:
@@ -260,6 +272,10 @@ class Mailer:
 def _report_on(lease_id: UUID, reports: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Make the part of an exchange that reports on messages of one lease."""
     return {"lease_id": lease_id, "reports": list(reports)}
+
+
+def _not_taken(message: _Prepared) -> dict[str, Any]:
+    return {"id": message.claimed.id, "result": "not_taken"}
 
 
 def _report(id: UUID, outcome: Outcome, subject: str) -> dict[str, Any]:

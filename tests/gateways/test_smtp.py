@@ -115,7 +115,7 @@ async def test_no_answer_in_time_is_unknown(sink: SmtpSink, gateway: SmtpGateway
 async def test_nothing_begins_when_no_time_is_left(sink: SmtpSink, gateway: SmtpGateway) -> None:
     for seconds in (-1.0, 0.1):
         message_id, outcome = await hand_over(gateway, seconds=seconds)
-        assert (outcome.result, sink.received(message_id)) == ("deferred", 0)
+        assert (outcome.result, sink.received(message_id)) == ("not_taken", 0)
 
 
 async def test_a_message_waits_for_a_connection_as_long_as_it_may(sink: SmtpSink) -> None:
@@ -124,7 +124,7 @@ async def test_a_message_waits_for_a_connection_as_long_as_it_may(sink: SmtpSink
     first = asyncio.create_task(hand_over(narrow))
     await asyncio.sleep(0.3)
     _, outcome = await hand_over(narrow, seconds=0.3)
-    assert outcome == Outcome("deferred", None, "no connection was free in time")
+    assert outcome == Outcome("not_taken", None, "no connection was free in time")
     assert (await first)[1].result == "sent"
     await narrow.close()
 

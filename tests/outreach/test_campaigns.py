@@ -12,6 +12,7 @@ from sqlalchemy import text
 
 from crm_api.core.clock import now
 from crm_api.core.db import Database
+from crm_api.outreach.message_report import MOST_ATTEMPTS
 
 from ..calling import Api, problem
 from .planting import AUDIENCE, SENDER, campaign, grant, readers, template
@@ -210,6 +211,17 @@ async def test_a_gateway_that_can_be_asked_is_asked(api: Api, database: Database
     await postman.report([asked[1]["id"]], "not_taken")
     assert await states(api, made) == {"sent": 1, "pending": 1}
     assert [each["reconcile"] for each in await postman.claim()] == [False]
+
+
+async def test_a_turn_that_did_not_come_costs_no_attempt(api: Api, postman: Postman) -> None:
+    await readers(api, 1)
+    made = await launched(api)
+    await postman.plan()
+    for result in (*["not_taken"] * (MOST_ATTEMPTS + 1), "deferred"):
+        [message] = await postman.claim()
+        assert await postman.begin([message]) == [message["id"]]
+        await postman.report([message["id"]], result)
+        assert await states(api, made) == {"pending": 1}
 
 
 async def test_a_gateway_that_never_comes_back_leaves_nothing_open(api: Api, database: Database) -> None:

@@ -14,9 +14,10 @@ from sqlalchemy import text
 
 from crm_api.client import ApiClient
 from crm_api.core.db import Database
+from crm_api.outreach.message_schemas import MOST_BATCHES, MOST_CLAIMED
 from crm_api.outreach.rendering import RenderRefused
 from workers.gateways import HandOverUnknown, Outcome, SmtpGateway, SmtpServer
-from workers.outreach import Mailer
+from workers.outreach import LANES, Mailer
 
 from ..calling import Api
 from ..gateways.scripted import scripted
@@ -198,6 +199,45 @@ async def test_what_breaks_in_a_gateway_is_one_message_alone(
     async with mailing(working, breaking(errors)):
         counts = await counted(api, await launched(api, {}))
     assert (counts["sent"], counts["unknown"]) == (3, 2)
+
+
+class Holding(Breaking):
+    """A gateway that answers when it is told to."""
+
+    def __init__(self) -> None:
+        super().__init__({})
+        self.begun, self.answers = 0, asyncio.Event()
+
+    async def hand_over(self, message: bytes, sender: str, recipient: str, until: float) -> Outcome:
+        """Wait, and have taken it."""
+        self.begun += 1
+        await self.answers.wait()
+        return Outcome("sent", 250, "fine")
+
+
+async def queued(database: Database) -> dict[str, int]:
+    """Count what is in the queue, by state."""
+    async with database.session() as session:
+        found = await session.execute(text("SELECT state, count(*) AS number FROM message_due GROUP BY state"))
+        return {each.state: each.number for each in found}
+
+
+async def test_a_worker_that_stops_ends_what_it_began_and_gives_the_rest_back(
+    api: Api, working: ApiClient, database: Database
+) -> None:
+    most = LANES * MOST_BATCHES * MOST_CLAIMED
+    await readers(api, most + 30)
+    made = await launched(api, {})
+    holding = Holding()
+    async with mailing(working, holding):
+        try:
+            async with asyncio.timeout(20):
+                while await queued(database) != {"handing_over": most, "claimed": 30} or holding.begun < most:
+                    await asyncio.sleep(0.05)
+        finally:
+            asyncio.get_running_loop().call_later(0.2, holding.answers.set)
+    assert await queued(database) == {"waiting": 30}
+    assert (await api.get(f"/v1/campaigns/{made}/counts"))["sent"] == most
 
 
 class Forgetful(Breaking):

@@ -3,14 +3,16 @@
 from collections.abc import Awaitable
 from typing import Literal, NamedTuple, Protocol
 
-Result = Literal["sent", "deferred", "bounced", "failed"]
+Result = Literal["sent", "deferred", "bounced", "failed", "not_taken"]
 
 
 class Outcome(NamedTuple):
     """What became of a hand-over. Unless it was sent, the other side does not have the message."""
 
     result: Result
-    """`deferred`: try again later. `bounced`: the mailbox does not exist. `failed`: refused for another reason."""
+    """`deferred`: try again later. `bounced`: the mailbox does not exist. `failed`: refused for another reason.
+    `not_taken`: its turn did not come, and the other side was not asked.
+    """
     code: int | None
     """Reply of the SMTP server, if it gave one."""
     text: str
@@ -28,10 +30,11 @@ class Gateway(Protocol):
     """Whether `look_up` can tell, after a crash, if a message was taken."""
 
     def hand_over(self, message: bytes, sender: str, recipient: str, until: float) -> Awaitable[Outcome]:
-        """Hand over a whole message (RFC 5322, lines ended by CRLF) for one mailbox.
+        """Hand over a whole message (RFC 5322, lines ended by CRLF) for one mailbox; it may begin at the call itself.
 
         `until` is the instant of time.monotonic() by which an answer is needed. Before the message was sent, running
-        out of time is `deferred`. Errors: HandOverUnknown; when it is cancelled, as much is known as then.
+        out of time is `deferred`, or `not_taken`. Errors: HandOverUnknown; when it is cancelled, as much is known as
+        then.
         """
 
     async def look_up(self, message_id: str) -> bool:

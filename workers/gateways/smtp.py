@@ -166,7 +166,7 @@ class SmtpGateway:
         self._server, self._patience = server, patience_seconds
         self._connections = connections
         self._waiting: deque[_Mail] = deque()
-        self._looks: set[float] = set()
+        self._expiries: set[float] = set()
         self._at_work: set[asyncio.Task[None]] = set()
         self._idle: list[_Line] = []
         self._local_name: str | None = None
@@ -186,7 +186,7 @@ class SmtpGateway:
         self._waiting.append(mail)
         if len(self._at_work) < self._connections:
             self._at_work.add(loop.create_task(self._work()))
-        self._watch(until)
+        self._expire_at(until)
         return mail.outcome
 
     async def look_up(self, message_id: str) -> bool:
@@ -204,27 +204,31 @@ class SmtpGateway:
                 await line.dialogue.hear(1)
             line.dialogue.close()
 
-    def _watch(self, until: float) -> None:
+    def _expire_at(self, until: float) -> None:
         """Look at an instant who still waits: once for all messages that have to be answered by then."""
-        if until not in self._looks:
-            self._looks.add(until)
-            asyncio.get_running_loop().call_later(max(until - time.monotonic(), 0), self._look, until)
+        if until not in self._expiries:
+            self._expiries.add(until)
+            asyncio.get_running_loop().call_later(max(until - time.monotonic(), 0), self._expire, until)
 
-    def _look(self, until: float) -> None:
-        self._looks.discard(until)
+    def _expire(self, until: float) -> None:
+        self._expiries.discard(until)
         for mail in self._waiting:
             if mail.until <= until:
-                mail.end(Outcome("deferred", None, "no connection was free in time"))
+                mail.end(Outcome("not_taken", None, "no connection was free in time"))
 
     def _next(self) -> _Mail | None:
         """Answer the message whose turn it is; one without time is told so."""
         while self._waiting:
             mail = self._waiting.popleft()
             if mail.left < _LEAST_LEFT_SECONDS:
-                mail.end(Outcome("deferred", None, "no time is left"))
+                mail.end(Outcome("not_taken", None, "no time is left"))
             if not mail.outcome.done():
                 return mail
         return None
+
+    def _put_back(self, mail: _Mail) -> None:
+        """Let a message be the next again. The caller goes on to `_next` at once: its time may be over already."""
+        self._waiting.appendleft(mail)
 
     async def _work(self) -> None:
         """Use one connection at a time for as long as messages wait."""
@@ -308,7 +312,7 @@ class SmtpGateway:
         except _NotTaken as failed:
             line.dialogue.close()
             if line.is_proven:
-                self._waiting.appendleft(mail)
+                self._put_back(mail)
             else:
                 mail.end(failed.outcome)
             return None
@@ -351,14 +355,14 @@ class SmtpGateway:
             line.dialogue.say(b"".join((_as_data(mail.message), *envelope)), 1 + len(envelope))
         except Broken as error:
             if following is not None:
-                self._waiting.appendleft(following)
+                self._put_back(following)
             raise _NotTaken("the connection failed before the message was sent") from error
         try:
             code, text = await line.dialogue.hear(max(mail.left, _LEAST_LEFT_SECONDS))
         except Broken as error:
             line.dialogue.close()
             if following is not None:
-                self._waiting.appendleft(following)
+                self._put_back(following)
             mail.fail(HandOverUnknown(f"no answer after the message was sent: {_told(error)}"))
             return None
         line.sent += 1
@@ -378,7 +382,7 @@ class SmtpGateway:
         mail = self._next()
         if mail is None or mail.is_ascii or line.takes_utf8:
             return mail
-        self._waiting.appendleft(mail)
+        self._put_back(mail)
         return None
 
     async def _start_over(self, line: _Line) -> None:

@@ -4,6 +4,7 @@ import ctypes
 import os
 import platform
 import struct
+import sys
 from contextlib import suppress
 from typing import Final
 
@@ -17,12 +18,13 @@ def take_short_turns(pid: int = 0) -> None:
     """Let a process (this one: 0), and what it starts later, have a processor for .1 ms at a time and not for 1 to 3.
 
     It has no more of the processors by that, but does not wait until others have used their longer turns up: Linux
-    from 6.12 on gives a processor to who wants it for a shorter time. Elsewhere everything stays as it is.
+    from 6.12 on gives a processor to who wants it for a shorter time. Elsewhere, and where it is not allowed,
+    everything stays as it is.
     """
     call = _SET_ATTRIBUTES.get(platform.machine())
-    if call is None or not hasattr(os, "sched_getscheduler"):
+    if call is None or sys.platform != "linux" or sys.maxsize < 2**32:
         return
-    with suppress(OSError):
+    with suppress(OSError, AttributeError):
         if os.sched_getscheduler(pid) != os.SCHED_OTHER:
             return  # somebody chose
         nice = os.getpriority(os.PRIO_PROCESS, pid)

@@ -60,8 +60,10 @@ ORDER BY d.message_id FOR UPDATE OF d
 """  # noqa: S608  # ours
 _WAIT: Final = """
 UPDATE message_due d SET state = 'waiting', lease_id = NULL, leased_until = NULL,
-  due_at = statement_timestamp() + w.pause
-FROM unnest($1::uuid[], $2::interval[]) AS w (message_id, pause) WHERE d.message_id = w.message_id
+  due_at = statement_timestamp() + w.pause,
+  attempt = d.attempt - CASE WHEN w.never_began AND d.state = 'handing_over' THEN 1 ELSE 0 END
+FROM unnest($1::uuid[], $2::interval[], $3::bool[]) AS w (message_id, pause, never_began)
+WHERE d.message_id = w.message_id
 """
 
 
@@ -87,7 +89,7 @@ async def report(session: AsyncSession, wishes: Sequence[ReportWish], gateway: s
     told = {(wish.lease_id, each.id): each for wish in wishes for each in wish.reports}
     held = await connection.fetch(_HELD, *map(list, zip(*told, strict=True)))
     endings: list[Ended] = []
-    pauses: list[tuple[UUID, timedelta]] = []
+    pauses: list[tuple[UUID, timedelta, bool]] = []
     facts: list[TouchpointCreate] = []
     bounced: list[str] = []
     for row in held:
@@ -95,8 +97,8 @@ async def report(session: AsyncSession, wishes: Sequence[ReportWish], gateway: s
         count(session, REPORTED, this.result)
         ended = _ending(this, row, gateway)
         if ended is None:
-            pause = timedelta(0) if this.result == "not_taken" else pause_after(row["attempt"])
-            pauses.append((this.id, pause))
+            never_began = this.result == "not_taken"
+            pauses.append((this.id, timedelta(0) if never_began else pause_after(row["attempt"]), never_began))
             continue
         endings.append(ended)
         if ended.state in ("sent", "bounced"):

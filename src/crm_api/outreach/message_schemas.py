@@ -182,7 +182,7 @@ class Report(Input):
         Result,
         Field(
             description="`deferred`: not now, it stays pending; `unknown`: nobody can say; `not_taken`: the gateway "
-            "was asked and never got it"
+            "never got it, and it may go again at once"
         ),
     ]
     code: Annotated[int | None, Field(ge=0, le=9999, description="The gateway's answer")] = None
