@@ -138,7 +138,7 @@ def test_a_killed_up_is_cleared_up_by_the_next_one_and_by_down(crm: Crm) -> None
     crm.run("client", "create", "kept", "--scope", "customers:read", "--save")
     for ending in ("up", "down"):
         first = crm.json("up", "--detach")
-        left = [part["pid"] for part in crm.json("status")["parts"]]
+        left = [crm.part(name).pid for name in ("worker", "api", "valkey", "postgres")]
         os.kill(first["pid"], signal.SIGKILL)
         wait_for(lambda: not crm.state.process)
         assert crm.json("status", expect=3)["state"] == "killed"
