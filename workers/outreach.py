@@ -209,7 +209,7 @@ class Mailer:
         self, claimed: ClaimedMessages, campaigns: _Campaigns
     ) -> tuple[list[_Prepared], dict[UUID, dict[int, str]]]:
         """Render what was claimed, and report at once on what needs no hand-over; answers the links in it too."""
-        looked_up = [await self._reconciled(message) for message in claimed.data if message.reconcile]
+        looked_up = [await self._looked_up(message) for message in claimed.data if message.reconcile]
         reports = [report for report in looked_up if report is not None]
         fresh = [message for message in claimed.data if not message.reconcile]
         links = BatchLinks()
@@ -219,7 +219,7 @@ class Mailer:
             await self._exchange(report=[_report_on(claimed.lease_id, reports)])
         return prepared, links.by_campaign
 
-    async def _reconciled(self, message: ClaimedMessage) -> dict[str, Any] | None:
+    async def _looked_up(self, message: ClaimedMessage) -> dict[str, Any] | None:
         """Report what the gateway knows of a message; what cannot be looked up now is left to its lease."""
         try:
             taken = await self._gateway.look_up(message.message_id)
@@ -259,7 +259,7 @@ class Mailer:
 
     async def _unknown(self, message: ClaimedMessage, why: str, subject: str) -> dict[str, Any] | None:
         if self._gateway.can_look_up:
-            found = await self._reconciled(message)
+            found = await self._looked_up(message)
             return None if found is None else {**found, "subject": subject}
         return {"id": message.id, "result": "unknown", "detail": why[:_LONGEST_REPORT]}
 

@@ -1,6 +1,11 @@
 """Customers with mailboxes and consent, a template, a campaign: what most tests of outreach begin with."""
 
+from collections import Counter
 from typing import Any
+
+from sqlalchemy import text
+
+from crm_api.core.db import Database
 
 from ..calling import Api
 
@@ -46,3 +51,22 @@ async def campaign(api: Api, template_id: str, **changed: Any) -> str:
     """Make a draft."""
     wish = {"code": "spring", "name": "Spring", "audience": AUDIENCE, "template_id": template_id, "sender": SENDER}
     return str((await api.post("/v1/campaigns", {**wish, **changed}, expect=201))["id"])
+
+
+async def launched(api: Api, **changed: Any) -> str:
+    """Make a campaign and launch it."""
+    made = await campaign(api, await template(api), **changed)
+    await api.post(f"/v1/campaigns/{made}/launch", {}, expect=200)
+    return made
+
+
+async def states(api: Api, campaign_id: str) -> dict[str, int]:
+    """Count the messages of a campaign by their reason, or state."""
+    page = await api.get(f"/v1/messages?campaign_id={campaign_id}&limit=200")
+    return dict(Counter(message["reason"] or message["state"] for message in page["data"]))
+
+
+async def expire_leases(database: Database) -> None:
+    """Let all leases be over."""
+    async with database.session() as session:
+        await session.execute(text("UPDATE message_due SET leased_until = now() - interval '1 second'"))
