@@ -16,6 +16,7 @@ import httpx
 import psutil
 import pytest
 
+from crm_api.cli.readiness import asking, read_checks
 from crm_api.cli.state import PartState, RunState, read_state
 from crm_api.core.embedded import EmbeddedValkey, ThrowawayPostgres, free_port, is_free
 
@@ -60,12 +61,15 @@ class Crm:
         """What is written down about a part."""
         return next(part for part in self.state.parts if part.name == name)
 
-    def is_ready(self) -> bool:
-        """Say whether the service is ready."""
-        try:
-            return httpx.get(f"{self.state.url}/readyz").is_success
-        except httpx.HTTPError:
-            return False
+    def wait_until_ready(self) -> dict[str, Any]:
+        """Ask `crm status` until it says ready; returns what it said then."""
+        until = time.monotonic() + SECONDS
+        while True:
+            command = self.start("status", "-o", "json")
+            status: dict[str, Any] = json.loads(command.communicate(timeout=SECONDS)[0])
+            if command.returncode == 0:
+                return status
+            assert time.monotonic() < until, status
 
 
 @pytest.fixture
@@ -98,6 +102,13 @@ def test_the_first_start_makes_everything_and_the_second_finds_it(crm: Crm) -> N
     assert status["state"] == "ready"
     assert [part["name"] for part in status["parts"]] == ["postgres", "valkey", "api", "worker"]
     assert {part["state"] for part in status["parts"]} == {"running"}
+    with asking() as client:
+        assert all(check["ok"] for check in read_checks(client, crm.state).values())
+        restarted = crm.state
+        restarted.parts[-1].born_at = time.time() + SECONDS
+        worker = read_checks(client, restarted)["worker"]
+        assert not worker["ok"], "the one that ran before does not speak for the one that was started"
+        assert "has not asked for work yet" in worker["detail"]
 
     again = crm.json("up")
     assert again["event"] == "already_running"
@@ -124,8 +135,7 @@ def test_whatever_is_killed_runs_again(crm: Crm) -> None:
     for name in ("worker", "api", "valkey", "postgres"):
         os.kill(before[name]["pid"], signal.SIGKILL)
         wait_for(lambda name=name: crm.part(name).restarts == 1)
-    wait_for(crm.is_ready)
-    after = {part["name"]: part for part in crm.json("status")["parts"]}
+    after = {part["name"]: part for part in crm.wait_until_ready()["parts"]}
     assert {name: part["port"] for name, part in after.items()} == {n: part["port"] for n, part in before.items()}
     assert all(part["restarts"] >= 1 for part in after.values())
     told = (crm.home / "logs" / "up.log").read_text()

@@ -4,7 +4,7 @@ import asyncio
 from typing import Any
 
 from fastapi import APIRouter, Request
-from pydantic import ConfigDict
+from pydantic import AwareDatetime, ConfigDict
 from sqlalchemy import func, select, text
 from starlette.responses import JSONResponse, Response
 
@@ -32,13 +32,25 @@ class Check(Output):
 
     ok: bool
     detail: str
+    seen_at: AwareDatetime | None = None
+    """When a worker last asked for work; null of everything else."""
 
 
 class Readiness(Output):
     """Whether the service is ready, thing by thing."""
 
     model_config = ConfigDict(
-        json_schema_extra={"examples": [{"status": "ready", "checks": {"database": {"ok": True, "detail": "answers"}}}]}
+        json_schema_extra={
+            "examples": [
+                {
+                    "status": "ready",
+                    "checks": {
+                        "database": {"ok": True, "detail": "answers", "seen_at": None},
+                        "worker": {"ok": True, "detail": "asked for work", "seen_at": "2026-11-23T09:30:00Z"},
+                    },
+                }
+            ]
+        }
     )
 
     status: str
@@ -69,34 +81,30 @@ async def check_readiness(request: Request) -> Response:
     """
     state = request.app.state
     checks = {**await _check_database(state.database), "redis": await _check_redis(state.hints)}
-    ready = all(check["ok"] for check in checks.values())
-    return JSONResponse({"status": "ready" if ready else "not_ready", "checks": checks}, 200 if ready else 503)
+    ready = all(check.ok for check in checks.values())
+    told = Readiness(status="ready" if ready else "not_ready", checks=checks)
+    return JSONResponse(told.model_dump(mode="json"), 200 if ready else 503)
 
 
-async def _check_database(database: Database) -> dict[str, Any]:
+async def _check_database(database: Database) -> dict[str, Check]:
     try:
         async with asyncio.timeout(2), database.session() as session:
             await session.execute(text("SELECT 1"))
             present = await migrations.present(session)
             seen = await session.scalar(select(func.max(WorkerSeen.seen_at))) if present else None
     except Exception as error:
-        away = {"ok": False, "detail": f"the database does not answer: {type(error).__name__}"}
-        unknown = {"ok": False, "detail": "unknown while the database is away"}
+        away = Check(ok=False, detail=f"the database does not answer: {type(error).__name__}")
+        unknown = Check(ok=False, detail="unknown while the database is away")
         return {"database": away, "migrations": unknown, "worker": unknown}
-    wanted = migrations.newest()
-    alive = is_alive(seen, now())
+    wanted, alive = migrations.newest(), is_alive(seen, now())
+    silence = "no worker asked for work in 5 s; start one: python -m workers.main"
     return {
-        "database": {"ok": True, "detail": "answers"},
-        "migrations": {"ok": present == wanted, "detail": f"at {present}, wanted {wanted}; `crm migrate` brings it up"},
-        "worker": {
-            "ok": alive,
-            "detail": "asked for work"
-            if alive
-            else "no worker asked for work in 5 s; start one: python -m workers.main",
-        },
+        "database": Check(ok=True, detail="answers"),
+        "migrations": Check(ok=present == wanted, detail=f"at {present}, wanted {wanted}; `crm migrate` brings it up"),
+        "worker": Check(ok=alive, detail="asked for work" if alive else silence, seen_at=seen),
     }
 
 
-async def _check_redis(hints: Any) -> dict[str, Any]:
+async def _check_redis(hints: Any) -> Check:
     answers = await hints.ping()
-    return {"ok": answers, "detail": "answers" if answers else "Redis does not answer; work goes on by polling"}
+    return Check(ok=answers, detail="answers" if answers else "Redis does not answer; work goes on by polling")

@@ -3,13 +3,13 @@
 import time
 from typing import Any
 
-import httpx
 import typer
 from rich.table import Table
 
 from ..settings import read_settings
 from .home import Home, program
 from .output import Format, Output, OutputOption
+from .readiness import Checks, asking, read_checks
 from .reporting import reported
 from .state import PartState, RunState, read_state
 
@@ -22,7 +22,8 @@ def status(output: OutputOption = Format.text) -> None:
     home = Home(read_settings().home)
     state = read_state(home.run_file)
     parts = [_facts(part) for part in state.parts] if state else []
-    checks = _checks(state) if state else {}
+    with asking() as client:
+        checks = read_checks(client, state) if state else {}
     phase = _phase(state, home, checks)
     facts = {"state": phase, "url": state.url if state else None, "parts": parts, "checks": checks}
     Output(output).result(facts, _table(facts))
@@ -30,12 +31,12 @@ def status(output: OutputOption = Format.text) -> None:
         raise typer.Exit(_NOT_READY)
 
 
-def _phase(state: RunState | None, home: Home, checks: dict[str, Any]) -> str:
+def _phase(state: RunState | None, home: Home, checks: Checks) -> str:
     if not home.lock.is_taken_by_another:
         return "killed" if state and any(part.process for part in state.parts) else "stopped"
     if state is None or state.phase == "starting":
         return "starting"
-    return "ready" if checks and all(check["ok"] for check in checks.values()) else "not ready"
+    return "ready" if all(check["ok"] for check in checks.values()) else "not ready"
 
 
 def _facts(part: PartState) -> dict[str, Any]:
@@ -49,14 +50,6 @@ def _facts(part: PartState) -> dict[str, Any]:
         "restarts": part.restarts,
         "log": str(part.log),
     }
-
-
-def _checks(state: RunState) -> dict[str, Any]:
-    try:
-        checks: dict[str, Any] = httpx.get(f"{state.url}/readyz", timeout=5, trust_env=False).json()["checks"]
-    except (httpx.HTTPError, httpx.InvalidURL, ValueError, KeyError):
-        return {"api": {"ok": False, "detail": "does not answer"}}
-    return checks
 
 
 def _table(facts: dict[str, Any]) -> Table | str:

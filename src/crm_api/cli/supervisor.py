@@ -8,11 +8,10 @@ from pathlib import Path
 from types import FrameType
 from typing import Protocol, Self
 
-import httpx
-
 from ..core.embedded import tail
 from .output import CommandFailed, Output
 from .programs import Program
+from .readiness import asking, read_checks
 from .state import PartState, RunState, birth, new_state, write_state
 
 _LOOK_SECONDS = 0.05
@@ -105,24 +104,18 @@ class Supervisor:
                 task.wait()
         return task.returncode
 
-    def wait_until_ready(self, url: str, seconds: float) -> None:
+    def wait_until_ready(self, seconds: float) -> None:
         """Wait for `/readyz`. Errors: CommandFailed when a part dies before, or when it takes too long."""
         until = time.monotonic() + seconds
-        with httpx.Client(timeout=5, trust_env=False) as client:
+        with asking() as client:
 
             def is_ready() -> bool:
-                try:
-                    answer = client.get(f"{url}/readyz")
-                except httpx.HTTPError:
-                    found = "it does not answer"
-                else:
-                    if answer.is_success:
-                        return True
-                    found = answer.text
-                if time.monotonic() > until:
-                    what = f"The service was not ready after {seconds:.0f} s: {found}"
+                checks = read_checks(client, self.state)
+                missing = [f"{name}: {check['detail']}" for name, check in checks.items() if not check["ok"]]
+                if missing and time.monotonic() > until:
+                    what = f"The service was not ready after {seconds:.0f} s: {'; '.join(missing)}"
                     raise CommandFailed(what, f"The logs are in {self._parts[-1].log.parent}.")
-                return False
+                return not missing
 
             self.watch(is_ready, fatal=True)
 

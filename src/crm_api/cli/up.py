@@ -78,7 +78,7 @@ def _start(settings: Settings, home: Home, out: Output, supervisor: Supervisor) 
     if supervisor.follow(migration, fatal=True):
         raise CommandFailed("The database could not be prepared; why stands above.", f"The logs are in {home.logs}.")
     supervisor.bring(programs.worker(ready, home.log("worker")))
-    supervisor.wait_until_ready(ready.reach, _READY_SECONDS)
+    supervisor.wait_until_ready(_READY_SECONDS)
     return ready
 
 
