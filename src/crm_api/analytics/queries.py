@@ -145,10 +145,9 @@ Archived customers are counted too, so that the index alone answers.
 """
 
 
-def was_active(watermark: datetime, whom: type[Customer] = Customer) -> ColumnElement[bool]:
+def was_active(watermark: datetime | ColumnElement[datetime], whom: type[Customer] = Customer) -> ColumnElement[bool]:
     """Whom a run is about: it tells how things stood at its watermark, so who is archived later stays in it."""
-    archived_later = whom.archived_at > literal(watermark, DateTime(timezone=True))
-    return or_(whom.archived_at.is_(None), archived_later)
+    return or_(whom.archived_at.is_(None), whom.archived_at > watermark)
 
 
 def meant(audience: str, catalog: Catalog, moment: Moment) -> Select[UUID]:

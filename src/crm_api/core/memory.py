@@ -30,8 +30,8 @@ def spare_the_collector() -> None:
 
     A batch makes objects by the million, none of them in cycles, and a third of its time went into looking for some; a
     worker stood still for 60 ms at a time, looking through its libraries. Not much less often than usual, since
-    everybody waits while so many objects are looked at.
+    everybody waits while so many objects are looked at: to free 12,000 took 7 to 16 ms.
     """
     gc.collect()
     gc.freeze()
-    gc.set_threshold(15_000, 20, 100)
+    gc.set_threshold(5_000, 60, 100)

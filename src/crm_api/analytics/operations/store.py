@@ -112,11 +112,12 @@ async def _replace(session: AsyncSession, table: ScoreTable, run: AnalyticsRun, 
 
 
 async def _kept_count(session: AsyncSession, table: ScoreTable, part: AnalyticsRunPart, run: AnalyticsRun) -> int:
-    if await session.scalar(staging.welcome_count(table, part, run.watermark)) != part.row_count:
+    whose = staging.about(part, run.watermark)
+    if await session.scalar(staging.welcome_count(table), whose) != part.row_count:
         return 0
     try:
         async with session.begin_nested():
-            kept = await session.execute(staging.keep(table, part))
+            kept = await session.execute(staging.keep(table), whose)
             return cast(CursorResult[Any], kept).rowcount
     except IntegrityError:
         return 0
@@ -141,8 +142,7 @@ async def _refuse_strangers(
 ) -> None:
     if table.output.subject is not None:
         return
-    first, last = part.first_customer_id, part.last_customer_id
-    lines = await session.scalars(staging.strangers(table, first, last, run.watermark))
+    lines = await session.scalars(staging.strangers(table), staging.about(part, run.watermark))
     why = "no customer with this id was active at the run's watermark"
     _refuse(finding(f"/{index}/customer_id", "unknown-customer", why) for index in lines)
 
