@@ -2,7 +2,7 @@
 
 What is known is exact at every moment. Before a message reaches the gateway the API has it as `handing_over`; whatever
 kills this process afterwards leaves it so until its lease ends, and then a gateway that can be asked is asked. A batch
-costs a quarter of an exchange with the API: that reports on four, begins to hand over the next four, and claims four.
+costs a sixth of an exchange with the API: that reports on six, begins to hand over the next six, and claims six.
 """
 
 import asyncio

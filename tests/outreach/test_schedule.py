@@ -123,7 +123,8 @@ def test_whatever_links_batches_have_their_exchange_fits_into_a_body() -> None:
         "subject": "\U0001f6b2" * 500,
     }
     reports = [{"lease_id": new_id(), "reports": [told] * MOST_CLAIMED}] * MOST_BATCHES
-    body = orjson.dumps({"gateway": "smtp", "can_look_up": False, "report": reports, "hand_over": batches, "claim": 80})
+    wish = {"report": reports, "hand_over": batches, "claim": MOST_BATCHES * MOST_CLAIMED}
+    body = orjson.dumps({"gateway": "smtp", "can_look_up": False, **wish})
     assert len(body) < Settings.model_fields["max_body_bytes"].default
 
 

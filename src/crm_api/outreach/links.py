@@ -24,7 +24,7 @@ _PURPOSE: Final = b"crm-api message links"
 MOST_LINKS: Final = 200
 """Of one message that are followed; further ones lead where they lead, and nobody knows who went there."""
 LONGEST_LINK: Final = 2_000
-LONGEST_LINKS: Final = 150_000
+LONGEST_LINKS: Final = 95_000
 """Bytes of all of a batch's as JSON has them: batches are handed over together, in a body that is bounded."""
 _BESIDE_A_LINK: Final = 36
 FOLLOWED: Final = r"^https?://[^\s\u0000-\u001f]+$"

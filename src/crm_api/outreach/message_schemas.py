@@ -13,8 +13,8 @@ State = Literal["pending", "claimed", "handing_over", "sent", "bounced", "failed
 Result = Literal["sent", "deferred", "bounced", "failed", "unknown", "not_taken"]
 MOST_CLAIMED = 20
 """Under one lease: what one worker hands over before it says what became of it."""
-MOST_BATCHES = 4
-"""In one exchange, each under its own lease: four cost little more than one, but for the messages themselves."""
+MOST_BATCHES = 6
+"""In one exchange, each under its own lease: six cost little more than one, but for the messages themselves."""
 Gateway = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,39}$", description="What hands it over", examples=["smtp"])]
 
 _ID = "0198c5a0-5d3f-8c3a-9f0e-2b7d4c1e8a11"
