@@ -46,6 +46,8 @@ class Stage:
 
     service: Service
     log: Path
+    fifth: int
+    """Of the recipients: when so many more have got it, something is killed again."""
     campaign: str = ""
     kills: int = 0
     """Kills after which messages may be unknown, times what a worker has in flight."""
@@ -80,7 +82,7 @@ async def _nothing(_stage: Stage) -> None:
 
 async def _kill_worker(stage: Stage) -> None:
     for part in range(1, 4):
-        await stage.sent(part * 60)
+        await stage.sent(part * stage.fifth)
         stage.service.kill_worker()
         stage.kills += 1
         await stage.service.start_worker()
@@ -88,7 +90,7 @@ async def _kill_worker(stage: Stage) -> None:
 
 async def _kill_api(stage: Stage) -> None:
     for part in range(1, 4):
-        await stage.sent(part * 60)
+        await stage.sent(part * stage.fifth)
         stage.service.kill_api()
         stage.kills += 1
         await stage.service.start_api()
@@ -96,7 +98,7 @@ async def _kill_api(stage: Stage) -> None:
 
 async def _kill_postgres(stage: Stage) -> None:
     for part in range(1, 3):
-        await stage.sent(part * 60)
+        await stage.sent(part * stage.fifth)
         stage.service.kill_postgres()
         stage.kills += 1
         await stage.service.start_postgres()
@@ -106,14 +108,14 @@ async def _flush_and_second_worker(stage: Stage) -> None:
     other = stage.service.another_worker()
     stage.others.append(other)
     other.start()
-    await stage.sent(60)
+    await stage.sent(stage.fifth)
     stage.service.flush_redis()
     stage.service.kill_worker()
     stage.kills += 1
 
 
 async def _terminate(stage: Stage) -> None:
-    await stage.sent(60)
+    await stage.sent(stage.fifth)
     await asyncio.to_thread(stage.service.worker.stop)
     await stage.service.start_worker()
 
@@ -175,7 +177,7 @@ async def play(scenario: Scenario, recipients: int, folder: Path, *, seconds: fl
         environment = {"CRM_EMAIL_GATEWAY": scenario.gateway, "CRM_SMTP_URL": url, "CRM_SMTP_STARTTLS": "never"}
         service = Service(folder / "service", application=scenario.application, environment=environment)
         async with service:
-            stage = Stage(service, log)
+            stage = Stage(service, log, recipients // 5)
             await _plant(stage, recipients)
             began = time.monotonic()
             await _launch(stage)

@@ -105,10 +105,12 @@ def test_the_first_start_makes_everything_and_the_second_finds_it(crm: Crm) -> N
     with asking() as client:
         assert all(check["ok"] for check in read_checks(client, crm.state).values())
         restarted = crm.state
-        restarted.parts[-1].born_at = time.time() + SECONDS
+        restarted.parts[-1].started_at = time.time() + SECONDS
         worker = read_checks(client, restarted)["worker"]
         assert not worker["ok"], "the one that ran before does not speak for the one that was started"
         assert "has not asked for work yet" in worker["detail"]
+        restarted.parts[-1].pid = 0
+        assert "has ended" in read_checks(client, restarted)["worker"]["detail"]
 
     again = crm.json("up")
     assert again["event"] == "already_running"

@@ -120,8 +120,9 @@ class Mailer:
         await self._gateway.close()
 
     def stop(self) -> None:
-        """Claim no more."""
+        """Claim no more, and begin no more: what waits for its turn at the gateway goes back."""
         self._stopping.set()
+        self._gateway.begin_no_more()
         self._more.set()
 
     async def _work(self, phase: float) -> None:

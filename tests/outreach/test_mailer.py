@@ -169,6 +169,9 @@ class Breaking:
         await asyncio.sleep(0.1)
         return Outcome("sent", 250, "fine")
 
+    def begin_no_more(self) -> None:
+        """Go on."""
+
     async def look_up(self, message_id: str) -> bool:
         """Answer no."""
         return False
@@ -238,6 +241,23 @@ async def test_a_worker_that_stops_ends_what_it_began_and_gives_the_rest_back(
             asyncio.get_running_loop().call_later(0.2, holding.answers.set)
     assert await queued(database) == {"waiting": 30}
     assert (await api.get(f"/v1/campaigns/{made}/counts"))["sent"] == most
+
+
+async def test_a_worker_that_stops_does_not_wait_for_a_slow_mail_server(
+    api: Api, working: ApiClient, sink: SmtpSink, database: Database
+) -> None:
+    sink.behavior.delay_seconds = 0.5
+    await readers(api, 50)
+    made = await launched(api, {})
+    async with asyncio.timeout(10):
+        async with mailing(working, SmtpGateway(SmtpServer.at(sink.url), connections=2)):
+            while await queued(database) != {"handing_over": 50} or not sink.accepted:
+                await asyncio.sleep(0.05)
+    counts = await api.get(f"/v1/campaigns/{made}/counts")
+    assert counts["sent"] == len(sink.accepted) == sum(sink.counts().values())
+    assert await queued(database) == {"waiting": 50 - counts["sent"]}
+    async with database.session() as session:
+        assert set(await session.scalars(text("SELECT attempt FROM message_due"))) == {0}
 
 
 class Forgetful(Breaking):

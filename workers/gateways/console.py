@@ -30,6 +30,9 @@ class ConsoleGateway:
         out.flush()
         return Outcome("sent", None, "shown")
 
+    def begin_no_more(self) -> None:
+        """Go on: nothing waits here, and nothing takes long."""
+
     async def look_up(self, message_id: str) -> bool:
         """Answer no: nothing is kept."""
         return False

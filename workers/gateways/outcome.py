@@ -37,6 +37,9 @@ class Gateway(Protocol):
         then.
         """
 
+    def begin_no_more(self) -> None:
+        """Answer `not_taken` to what waits for its turn, and to what comes from now on; what has begun goes on."""
+
     async def look_up(self, message_id: str) -> bool:
         """Say whether a message was taken. Only asked of gateways that can look up."""
 

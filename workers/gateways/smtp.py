@@ -156,6 +156,9 @@ class _NotTaken(Exception):
         self.outcome = Outcome("deferred", code, _shortened(text))
 
 
+_STOPPED: Final = Outcome("not_taken", None, "the worker stops")
+
+
 class SmtpGateway:
     """Hands messages over side by side, over connections that are each used for one message after the other."""
 
@@ -171,6 +174,7 @@ class SmtpGateway:
         self._idle: list[_Line] = []
         self._local_name: str | None = None
         self._away: tuple[float, tuple[str, int | None]] | None = None
+        self._begins_no_more = False
 
     def hand_over(self, message: bytes, sender: str, recipient: str, until: float) -> asyncio.Future[Outcome]:
         """Let a message wait for its turn, and answer what will become of it; see `Gateway`. A future and not a task of
@@ -183,11 +187,20 @@ class SmtpGateway:
         except RenderRefused as refused:
             mail.end(Outcome("failed", None, str(refused)))
             return mail.outcome
+        if self._begins_no_more:
+            mail.end(_STOPPED)
+            return mail.outcome
         self._waiting.append(mail)
         if len(self._at_work) < self._connections:
             self._at_work.add(loop.create_task(self._work()))
         self._expire_at(until)
         return mail.outcome
+
+    def begin_no_more(self) -> None:
+        """Give back what waits for a connection: a slow server takes longer than a worker that stops has."""
+        self._begins_no_more = True
+        for mail in self._waiting:
+            mail.end(_STOPPED)
 
     async def look_up(self, message_id: str) -> bool:
         """Answer no: SMTP has no way to ask."""

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import httpx
 
-from .state import RunState
+from .state import PartState, RunState
 
 Checks = dict[str, dict[str, Any]]
 _SECONDS: Final = 5.0
@@ -27,8 +27,17 @@ def read_checks(client: httpx.Client, state: RunState) -> Checks:
         worker = checks["worker"]
     except (httpx.HTTPError, httpx.InvalidURL, ValueError, KeyError):
         return {"api": {"ok": False, "detail": "does not answer"}}
-    started = next((part.born_at for part in state.parts if part.name == "worker"), None)
-    if worker["ok"] and started is not None and datetime.fromisoformat(worker["seen_at"]).timestamp() < started:
-        at = datetime.fromtimestamp(started, UTC)
-        worker.update(ok=False, detail=f"the worker that was started at {at:%H:%M:%S} UTC has not asked for work yet")
+    ours = next((part for part in state.parts if part.name == "worker"), None)
+    if worker["ok"] and ours is not None and (lack := _lack(ours, worker.get("seen_at"))):
+        worker.update(ok=False, detail=lack)
     return checks
+
+
+def _lack(ours: PartState, seen_at: str | None) -> str | None:
+    """Say why the sign of a worker, which is new enough, is not that of the one that runs now."""
+    if ours.process is None:
+        return "the worker has ended, and is started again in a moment"
+    if seen_at is not None and datetime.fromisoformat(seen_at).timestamp() < ours.started_at:
+        at = datetime.fromtimestamp(ours.started_at, UTC)
+        return f"the worker that was started at {at:%H:%M:%S} UTC has not asked for work yet"
+    return None

@@ -17,6 +17,8 @@ class PartState(BaseModel):
     name: str
     pid: int
     born_at: float
+    started_at: float = 0.0
+    """In seconds since 1970, as `born_at`, which the kernel tells, and which may be a second too early."""
     port: int | None = None
     restarts: int = 0
     log: Path

@@ -142,8 +142,9 @@ class Supervisor:
 
     def _begin(self, part: Part) -> None:
         self._log_starts[part.name] = part.log.stat().st_size if part.log.exists() else 0
+        at = time.time()
         part.start()
-        self._record(part)
+        self._record(part, at)
 
     def _restart(self, part: Part) -> None:
         self._begin(part)
@@ -168,14 +169,14 @@ class Supervisor:
         cure = next((cure for sign, cure in _CURES if sign.lower() in last.lower()), usual)
         return CommandFailed(f"{part.name} {how}. Its last words:\n{_indented(last) or '    none'}", cure)
 
-    def _record(self, part: Part) -> None:
+    def _record(self, part: Part, at: float) -> None:
         pid = part.pid or 0
         known = next((state for state in self.state.parts if state.name == part.name), None)
         if known is None:
-            known = PartState(name=part.name, pid=pid, born_at=birth(pid), port=part.port, log=part.log)
+            known = PartState(name=part.name, pid=pid, born_at=birth(pid), started_at=at, port=part.port, log=part.log)
             self.state.parts.append(known)
         else:
-            known.pid, known.born_at, known.port = pid, birth(pid), part.port
+            known.pid, known.born_at, known.started_at, known.port = pid, birth(pid), at, part.port
             known.restarts += 1
         self._write()
 
